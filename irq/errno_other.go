@@ -1,0 +1,5 @@
+//go:build !unix && !windows
+
+package irq
+
+func (c Code) matchesErrno(error) bool { return false }
