@@ -189,11 +189,11 @@ type Request struct {
 	Any       *Any     // instead of Vectors: any free ones
 	Shared    bool     // consent to share (rule 2)
 	Trigger   Trigger
-	Access    Access  // default AccessIRQ
-	Consent   bool    // with AccessDevice: irq grants beside it are allowed
-	Holder    Holder  // default: this process
-	Handler   Handler // in-process delivery; ignored when the source has a Wiring
-	Wait      bool    // queue until free; the deadline is the context's (ErrTimeout, ErrCancelled)
+	Access    Access        // default AccessIRQ
+	Consent   bool          // with AccessDevice: irq grants beside it are allowed
+	Holder    Holder        // default: this process
+	Handler   Handler       // in-process delivery; ignored when the source has a Wiring
+	Wait      bool          // queue until free; the deadline is the context's (ErrTimeout, ErrCancelled)
 	Grace     time.Duration // after the holder's death the vectors are kept for a Resume
 	DryRun    bool          // check everything, change nothing; Connect returns (nil, nil) if it would succeed now
 	Operation string        // for errors; default "connect"

@@ -1,0 +1,120 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/ivtd/ivt/irq"
+)
+
+// A Scheme makes sources of one kind.
+type Scheme interface {
+	// Name is the scheme as it stands in names: "soft", "pci", "uio", "gpio".
+	Name() string
+	// Discover lists what could be opened here, whether policy names it or not; it opens nothing.
+	Discover(ctx context.Context) ([]Found, error)
+	// Open takes the device. Keep gets every descriptor that must outlive this process.
+	// After a restart Open is called with what was kept: it takes that over instead of opening anew.
+	Open(ctx context.Context, c Config) (Source, error)
+}
+
+// Found is a device that exists.
+type Found struct {
+	Name  string            // "pci:0000:3b:00.0"
+	Path  string            // sysfs path, the stable attribute
+	Attrs map[string]string // vendor, device, class, driver, name, …: what policy matches on
+	Note  string            // why it could not be opened, empty if it could
+}
+
+// Config is what a source is opened with; it comes from the policy.
+type Config struct {
+	Name     string
+	Instance string         // empty: new
+	Settings map[string]any // what the policy says in [soft.NAME] or [[device]]: vectors, shareable, interrupts, budget, debounce, …
+	Root     string         // "/" or a rooted tree, for what is read from /sys
+	Keep     Keep
+}
+
+// A Source is an open device. It is the Wiring of its vectors.
+type Source interface {
+	irq.Wiring
+	// Spec is what the registry attaches.
+	Spec() irq.SourceSpec
+	// Attached gives the source its lines to raise, once, before any Wire.
+	Attached(s *irq.Source)
+	// Descriptors returns what the holder of that claim gets. They stay the source's: the caller sends
+	// copies and closes nothing. Valid from Wire to Unwire.
+	Descriptors(v irq.Vector, generation uint64) (Descriptors, error)
+	// Doorbell returns the raiser's half (the source's own, to be sent), or irq.ErrNotSupported.
+	Doorbell(v irq.Vector, raiser irq.Holder) (fd int, err error)
+	// Raise rings v once from inside: a doorbell, or a device vector's self-test through the kernel.
+	Raise(v irq.Vector, count uint64) error
+	// Adopt takes over a claim that a former process had wired, with what Keep has for it; nothing is re-issued.
+	Adopt(c irq.Claim) (irq.Handler, error)
+	// Gone is closed when the device is leaving or has left (unplugged, unbind requested).
+	Gone() <-chan struct{}
+	// Close lets the device go. Every claim has been unwired.
+	Close() error
+}
+
+// Descriptors are what one claim is given.
+type Descriptors struct {
+	Delivery  irq.Delivery // DeliveryEventfd or DeliveryStream
+	FD        int
+	Unmask    int // -1 if none
+	Device    int // -1 unless the grant is irq.AccessDevice
+	Container int // -1 unless the grant is irq.AccessDevice
+}
+
+// Keep holds descriptors and small values beyond this process. Keys are of the source's own choice,
+// prefixed by the caller with the source's name. A nil Keep keeps nothing.
+type Keep interface {
+	// Put stores copies of fds (at most four) and value (at most 512 bytes) under key, replacing what was there.
+	Put(key string, value []byte, fds ...int) error
+	// Drop forgets key.
+	Drop(key string)
+	// All returns what is kept, after a restart. The descriptors are the caller's.
+	All() map[string]Kept
+}
+
+// Kept is one entry of a Keep.
+type Kept struct {
+	Value []byte
+	FDs   []int
+}
+
+var (
+	mu      sync.Mutex
+	schemes = map[string]Scheme{}
+)
+
+// Register makes a scheme known, from an init function. Two of one name are a mistake in the program.
+func Register(s Scheme) {
+	mu.Lock()
+	defer mu.Unlock()
+	if _, ok := schemes[s.Name()]; ok {
+		panic(fmt.Sprintf("source: scheme %q registered twice", s.Name()))
+	}
+	schemes[s.Name()] = s
+}
+
+// Schemes returns all registered schemes by name, sorted.
+func Schemes() []Scheme {
+	mu.Lock()
+	defer mu.Unlock()
+	var all []Scheme
+	for _, name := range slices.Sorted(maps.Keys(schemes)) {
+		all = append(all, schemes[name])
+	}
+	return all
+}
+
+// Lookup returns the scheme of that name, or nil.
+func Lookup(name string) Scheme {
+	mu.Lock()
+	defer mu.Unlock()
+	return schemes[name]
+}
