@@ -1,0 +1,61 @@
+package kernel
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxRights is how many descriptors one message carries (SCM_MAX_FD, include/net/scm.h).
+const MaxRights = 253
+
+// SendRights sends one message with copies of fds (SCM_RIGHTS, unix(7)).
+func SendRights(socket int, data []byte, fds ...int) error {
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	for {
+		err := unix.Sendmsg(socket, data, oob, nil, unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// ReceiveRights receives one message of at most len(data) bytes with its descriptors, which are
+// close-on-exec and the caller's. n is 0 when the peer is gone. A message that did not fit whole
+// (MSG_TRUNC, MSG_CTRUNC) is an error, and its descriptors are closed.
+func ReceiveRights(socket int, data []byte) (n int, fds []int, err error) {
+	oob := make([]byte, unix.CmsgSpace(MaxRights*4))
+	var oobn, flags int
+	for {
+		n, oobn, flags, _, err = unix.Recvmsg(socket, data, oob, unix.MSG_CMSG_CLOEXEC)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return 0, nil, fmt.Errorf("parse control message: %w", err)
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SCM_RIGHTS {
+			got, err := unix.ParseUnixRights(&m)
+			if err != nil {
+				return 0, nil, fmt.Errorf("parse rights: %w", err)
+			}
+			fds = append(fds, got...)
+		}
+	}
+	if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+		return 0, nil, fmt.Errorf("message cut short by the kernel (flags %#x)", flags)
+	}
+	return n, fds, nil
+}

@@ -1,0 +1,33 @@
+package kernel
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// MemoryFile makes an anonymous file of that size, close-on-exec, which can neither shrink nor grow
+// (memfd_create(2), F_ADD_SEALS): a mapping of it never raises SIGBUS.
+func MemoryFile(name string, size int64) (fd int, err error) {
+	fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return -1, fmt.Errorf("memfd_create: %w", err)
+	}
+	if err := unix.Ftruncate(fd, size); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("ftruncate: %w", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("seal: %w", err)
+	}
+	return fd, nil
+}
+
+// MapShared maps the first size bytes of a file, readable and writable, shared with every other mapping of it.
+func MapShared(fd int, size int) ([]byte, error) {
+	return unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+}
+
+// Unmap undoes MapShared.
+func Unmap(b []byte) error { return unix.Munmap(b) }
