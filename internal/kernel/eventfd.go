@@ -1,0 +1,41 @@
+//go:build linux
+
+package kernel
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+)
+
+// Eventfd returns a new eventfd (eventfd(2)) with count 0, non-blocking and close-on-exec.
+func Eventfd() (int, error) {
+	return unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+}
+
+// ReadEventfd takes the count of an eventfd and leaves 0, or returns EAGAIN if it is 0. The eventfd
+// must be non-blocking or known to be signalled.
+func ReadEventfd(fd int) (uint64, error) {
+	var b [8]byte
+	for {
+		_, err := unix.Read(fd, b[:])
+		if err == unix.EINTR {
+			continue
+		}
+		return binary.NativeEndian.Uint64(b[:]), err
+	}
+}
+
+// WriteEventfd adds n to the count. EAGAIN says that the count is saturated. It must not be used on an
+// eventfd that a client holds: the client shares O_NONBLOCK and could block the writer for ever.
+func WriteEventfd(fd int, n uint64) error {
+	var b [8]byte
+	binary.NativeEndian.PutUint64(b[:], n)
+	for {
+		_, err := unix.Write(fd, b[:])
+		if err == unix.EINTR {
+			continue
+		}
+		return err
+	}
+}
