@@ -9,16 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Events to wait for, of epoll_ctl(2). Hangup and Failed are always reported.
+// Events to wait for, of epoll_ctl(2). EventHangup and EventError are always reported.
 const (
-	Readable    = unix.EPOLLIN
-	Writable    = unix.EPOLLOUT
-	PeerClosed  = unix.EPOLLRDHUP
-	Hangup      = unix.EPOLLHUP
-	Failed      = unix.EPOLLERR
-	Urgent      = unix.EPOLLPRI
-	EdgeTrigger = unix.EPOLLET
-	OneShot     = unix.EPOLLONESHOT
+	EventIn         = unix.EPOLLIN
+	EventOut        = unix.EPOLLOUT
+	EventPeerClosed = unix.EPOLLRDHUP
+	EventHangup     = unix.EPOLLHUP
+	EventError      = unix.EPOLLERR
+	EventPriority   = unix.EPOLLPRI
+	EdgeTriggered   = unix.EPOLLET
+	OneShot         = unix.EPOLLONESHOT
 )
 
 // A Ready is one descriptor that became ready, by the key it was added with.
@@ -52,7 +52,7 @@ func NewEpoll() (*Epoll, error) {
 	return e, err
 }
 
-// Add waits for events on fd and reports them under key. Level-triggered, unless EdgeTrigger is among events.
+// Add waits for events on fd and reports them under key. Level-triggered, unless EdgeTriggered is among events.
 // EEXIST: it is in the set; EPERM: it is of a kind that cannot be waited for (a VFIO device, a regular file).
 func (e *Epoll) Add(fd int, events uint32, key uint64) error {
 	return e.control(unix.EPOLL_CTL_ADD, fd, events, key)
