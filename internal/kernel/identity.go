@@ -11,3 +11,28 @@ func FileIdentity(fd int) (dev, ino uint64, err error) {
 	}
 	return st.Dev, st.Ino, nil
 }
+
+// FileSize returns the size of an open file in bytes.
+func FileSize(fd int) (int64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0, err
+	}
+	return st.Size, nil
+}
+
+// Close closes a descriptor. Linux frees it even when it reports an error.
+func Close(fd int) error { return unix.Close(fd) }
+
+// SetCloseOnExec sets or clears FD_CLOEXEC.
+func SetCloseOnExec(fd int, on bool) error {
+	flag := 0
+	if on {
+		flag = unix.FD_CLOEXEC
+	}
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, flag)
+	return err
+}
+
+// Duplicate returns a copy of fd, close-on-exec, above the standard ones (fcntl(2), F_DUPFD_CLOEXEC).
+func Duplicate(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3) }

@@ -59,3 +59,30 @@ func ReceiveRights(socket int, data []byte) (n int, fds []int, err error) {
 	}
 	return n, fds, nil
 }
+
+// ControlPair makes two connected SEQPACKET sockets that block, close-on-exec (socketpair(2)).
+func ControlPair() (a, b int, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	return fds[0], fds[1], err
+}
+
+// SendTo sends one datagram with copies of fds to a Unix socket by its path; a leading @ is the abstract name space.
+func SendTo(socket int, path string, data []byte, fds ...int) error {
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	return unix.Sendmsg(socket, data, oob, &unix.SockaddrUnix{Name: path}, unix.MSG_NOSIGNAL)
+}
+
+// DatagramSocket makes an unbound Unix datagram socket, close-on-exec.
+func DatagramSocket() (int, error) {
+	return unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+}
+
+// IsReadable reports whether a read of fd would not block, at once (poll(2)).
+func IsReadable(fd int) (bool, error) {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(p, 0)
+	return n == 1 && p[0].Revents&unix.POLLIN != 0, err
+}

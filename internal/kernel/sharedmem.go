@@ -2,6 +2,8 @@ package kernel
 
 import (
 	"fmt"
+	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,3 +33,16 @@ func MapShared(fd int, size int) ([]byte, error) {
 
 // Unmap undoes MapShared.
 func Unmap(b []byte) error { return unix.Munmap(b) }
+
+// Word64 and Word32 are views of shared memory that processes change with atomic operations.
+// The offset must be aligned to the size.
+func Word64(b []byte, offset int) *atomic.Uint64 {
+	_ = b[offset+7]
+	return (*atomic.Uint64)(unsafe.Pointer(&b[offset]))
+}
+
+// Word32 is Word64 for 32 bits.
+func Word32(b []byte, offset int) *atomic.Uint32 {
+	_ = b[offset+3]
+	return (*atomic.Uint32)(unsafe.Pointer(&b[offset]))
+}

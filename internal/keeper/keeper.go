@@ -1,0 +1,246 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/ivtd/ivt/internal/kernel"
+)
+
+// Options say what the keeper runs.
+type Options struct {
+	Program  string     // path of ivtd
+	Args     []string   // of the worker, without the program's name
+	Files    []*os.File // inherited by every worker, from descriptor FirstFile on: listening sockets, the lock
+	Slots    int        // default DefaultSlots
+	Instance string     // identity of the registry, for new memory
+	Log      *slog.Logger
+	Notify   string     // NOTIFY_SOCKET of systemd, for the descriptor store; empty without
+	Inherit  *Inherited // what an earlier keeper left: by the store or an upgrade in place
+}
+
+// Where a worker finds what it inherits.
+const (
+	ControlFile = 3
+	MemoryFile  = 4
+	FirstFile   = 5
+
+	// DefaultSlots is enough for 30,000 connections of one vector.
+	DefaultSlots = 65536
+
+	// A worker that ends before it served is started again after a pause that doubles up to a limit.
+	firstPause = 50 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// A Keeper is the parent process of ivtd's workers.
+type Keeper struct {
+	options Options
+	memory  *Memory
+	held    map[int][]int
+	store   store
+	control int
+	worker  *os.Process
+	ready   bool // the present worker serves
+	final   bool // it said that it ends for good
+	signals chan os.Signal
+}
+
+// Run keeps until a worker ends for good, and returns that worker's exit status. Signals that arrive on the channel
+// are passed on to the worker; upgrade is the one on which the keeper executes the program file anew.
+func Run(o Options, signals chan os.Signal, upgrade os.Signal) (status int, err error) {
+	// A worker dies with the thread that started it (PR_SET_PDEATHSIG), so that is the main one and stays.
+	runtime.LockOSThread()
+	k := &Keeper{options: o, held: map[int][]int{}, signals: signals, control: -1}
+	if err := k.open(); err != nil {
+		return 1, err
+	}
+	defer k.memory.Close()
+	pause := firstPause
+	for {
+		ended, err := k.start()
+		if err != nil {
+			return 1, fmt.Errorf("start worker: %w", err)
+		}
+		again, exit := k.attend(ended, upgrade)
+		switch {
+		case again:
+			if err := k.execute(); err != nil {
+				o.Log.Error("the new program file could not be executed; going on with the old one", "err", err)
+			}
+			continue
+		case k.final:
+			k.letGo()
+			return exit, nil
+		case k.ready:
+			pause = firstPause
+			o.Log.Warn("the worker died; starting the next one", "status", exit)
+			continue
+		}
+		o.Log.Error("the worker died before it served; its holders stay connected, but nobody can be let in or out", "status", exit, "next", pause)
+		if !k.wait(pause) {
+			return exit, nil
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+func (k *Keeper) open() (err error) {
+	if k.options.Slots == 0 {
+		k.options.Slots = DefaultSlots
+	}
+	k.store = newStore(k.options.Notify, k.options.Log)
+	if in := k.options.Inherit; in != nil {
+		if k.memory, err = OpenMemory(in.Memory, bootID()); err == nil {
+			k.held = in.Held
+			return nil
+		}
+		k.options.Log.Error("what a former keeper left cannot be read and is released", "err", err)
+		in.Close()
+		k.store.clear(in)
+	}
+	if k.memory, err = NewMemory(k.options.Slots, k.options.Instance, bootID()); err != nil {
+		return err
+	}
+	k.store.add(memoryName, k.memory.FD())
+	return nil
+}
+
+// attend serves the worker until it is gone. again asks for an upgrade in place.
+func (k *Keeper) attend(ended <-chan int, upgrade os.Signal) (again bool, status int) {
+	k.ready, k.final = false, false
+	records := make(chan bool)
+	go k.serve(records)
+	var end chan int
+	for records != nil || end == nil {
+		select {
+		case s := <-k.signals:
+			if s == upgrade {
+				again = true
+				k.worker.Kill()
+			} else if err := k.worker.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				k.options.Log.Warn("signal the worker", "err", err)
+			}
+		case wants, open := <-records:
+			switch {
+			case !open:
+				records = nil
+			case wants:
+				again = true
+				k.worker.Kill()
+			}
+		case status = <-ended:
+			end, ended = make(chan int), nil
+		}
+	}
+	kernel.Close(k.control)
+	return again, status
+}
+
+// serve handles the worker's records until its end of the socket is closed, by its death at the latest.
+func (k *Keeper) serve(upgrade chan<- bool) {
+	defer close(upgrade)
+	buffer := make([]byte, maxRecord)
+	for {
+		n, fds, err := kernel.ReceiveRights(k.control, buffer)
+		if err != nil {
+			k.options.Log.Error("receive from the worker", "err", err)
+			return
+		}
+		if n == 0 {
+			return
+		}
+		op, pairs, err := decodeRecord(buffer[:n], len(fds))
+		if err != nil {
+			closeAll(fds)
+			k.options.Log.Error("the worker sent a record that cannot be", "err", err)
+			continue
+		}
+		switch op {
+		case opPut:
+			for _, p := range pairs {
+				k.drop(int(p.slot))
+				k.held[int(p.slot)], fds = fds[:p.count:p.count], fds[p.count:]
+				k.store.put(int(p.slot), k.held[int(p.slot)])
+			}
+		case opDrop:
+			for _, p := range pairs {
+				k.drop(int(p.slot))
+			}
+		case opAll:
+			if err := k.sendAll(); err != nil {
+				k.options.Log.Error("hand everything to the new worker", "err", err)
+			}
+		case opReady:
+			k.ready = true
+		case opStop:
+			k.final = true
+		case opUpgrade:
+			upgrade <- true
+		}
+	}
+}
+
+func (k *Keeper) drop(slot int) {
+	if fds, ok := k.held[slot]; ok {
+		k.store.drop(slot, len(fds))
+		closeAll(fds)
+		delete(k.held, slot)
+	}
+}
+
+// letGo closes everything that is held: every lifeline hangs up. Under systemd the store still has it all.
+func (k *Keeper) letGo() {
+	for slot, fds := range k.held {
+		closeAll(fds)
+		delete(k.held, slot)
+	}
+}
+
+// sendAll gives a new worker copies of everything, as many slots in a record as fit.
+func (k *Keeper) sendAll() error {
+	var pairs []pair
+	var fds []int
+	flush := func() error {
+		if len(fds) == 0 {
+			return nil
+		}
+		err := kernel.SendRights(k.control, encodeRecord(opPut, pairs...), fds...)
+		pairs, fds = pairs[:0], fds[:0]
+		return err
+	}
+	for slot, held := range k.held {
+		if len(fds)+len(held) > kernel.MaxRights {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		pairs = append(pairs, pair{uint32(slot), uint32(len(held))})
+		fds = append(fds, held...)
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	return kernel.SendRights(k.control, encodeRecord(opEnd))
+}
+
+// wait pauses before the next try. A signal to end stops it.
+func (k *Keeper) wait(pause time.Duration) bool {
+	k.releaseRequested()
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return true
+		case s := <-k.signals:
+			if ends(s) {
+				return false
+			}
+		}
+	}
+}

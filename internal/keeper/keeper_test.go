@@ -1,0 +1,190 @@
+package keeper
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/ivtd/ivt/internal/kernel"
+)
+
+// The test program is keeper and worker, too: real processes, really killed.
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(WorkerEnv) != "":
+		os.Exit(testWorker())
+	case os.Getenv("IVT_TEST_KEEPER") != "":
+		os.Exit(testKeeper())
+	}
+	os.Exit(m.Run())
+}
+
+func testKeeper() int {
+	signals := make(chan os.Signal, 8)
+	notifySignals(signals)
+	in, err := Inherit()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	self, _ := os.Executable()
+	status, err := Run(Options{Program: self, Args: []string{"-test.run=none"}, Slots: 64, Instance: "test", Inherit: in,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, signals, syscall.SIGUSR2)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return status
+}
+
+// testWorker does what it reads from the file that IVT_TEST_PIPE names and answers on standard output.
+func testWorker() int {
+	s, kept, problems, err := Open(ControlFile, MemoryFile)
+	if err != nil {
+		fmt.Println("open:", err)
+		return 1
+	}
+	fmt.Println("worker", os.Getpid(), "kept", len(kept), "problems", len(problems), "generation", s.Memory().Generation().Load())
+	if err := s.Ready(); err != nil {
+		return 1
+	}
+	commands, err := os.Open(os.Getenv("IVT_TEST_PIPE"))
+	if err != nil {
+		return 1
+	}
+	in := bufio.NewScanner(commands)
+	for in.Scan() {
+		w := strings.Fields(in.Text())
+		switch w[0] {
+		case "put":
+			fd, err := kernel.Eventfd()
+			if err == nil {
+				err = kernel.WriteEventfd(fd, 7)
+			}
+			if err == nil {
+				err = s.Put(w[1], []byte(w[2]), fd)
+			}
+			fmt.Println("put", err)
+		case "count":
+			s.Counter(w[1], 2).Add(5)
+			fmt.Println("count")
+		case "drop":
+			fmt.Println("drop", s.Drop(w[1]))
+		case "show":
+			e := kept[w[1]]
+			n, err := kernel.ReadEventfd(e.Descriptors[0])
+			fmt.Println("show", string(e.Value), n, err, e.Counters[2])
+		case "stop":
+			s.Stop()
+			return 3
+		}
+	}
+	return 0
+}
+
+type family struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	in   *os.File
+	out  *bufio.Scanner
+	pid  int // of the worker
+	errs bytes.Buffer
+}
+
+func startFamily(t *testing.T) *family {
+	t.Helper()
+	pipe := t.TempDir() + "/commands"
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &family{t: t, cmd: exec.Command(self)}
+	f.cmd.Env = append(os.Environ(), "IVT_TEST_KEEPER=1", "IVT_TEST_PIPE="+pipe)
+	f.cmd.Stderr = &f.errs
+	out, err := f.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.out = bufio.NewScanner(out)
+	if err := f.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.cmd.Process.Kill(); f.cmd.Wait() })
+	if f.in, err = os.OpenFile(pipe, os.O_RDWR, 0); err != nil { // both ways: the fifo survives each worker
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.in.Close() })
+	return f
+}
+
+func (f *family) expect(format string, args ...any) {
+	f.t.Helper()
+	want := fmt.Sprintf(format, args...)
+	if !f.out.Scan() || f.out.Text() != want {
+		f.t.Fatalf("got %q, want %q; standard error: %s", f.out.Text(), want, &f.errs)
+	}
+}
+
+func (f *family) expectWorker(kept, generation int) {
+	f.t.Helper()
+	if !f.out.Scan() {
+		f.t.Fatalf("no worker: %s", &f.errs)
+	}
+	w := strings.Fields(f.out.Text())
+	f.pid, _ = strconv.Atoi(w[1])
+	if got, want := strings.Join(w[2:], " "), fmt.Sprintf("kept %d problems 0 generation %d", kept, generation); got != want {
+		f.t.Fatalf("got %q, want %q", got, want)
+	}
+}
+
+func (f *family) say(line string) { fmt.Fprintln(f.in, line) }
+
+func TestRule14KillingTheWorkerLosesNothing(t *testing.T) {
+	f := startFamily(t)
+	f.expectWorker(0, 1)
+	f.say("put a one")
+	f.expect("put <nil>")
+	f.say("put a two")
+	f.expect("put <nil>")
+	f.say("put b other")
+	f.expect("put <nil>")
+	f.say("drop b")
+	f.expect("drop <nil>")
+	f.say("count a")
+	f.expect("count")
+	syscall.Kill(f.pid, syscall.SIGKILL)
+	f.expectWorker(1, 2)
+	f.say("show a")
+	f.expect("show two 7 <nil> 5")
+	for generation := 3; generation < 20; generation++ {
+		syscall.Kill(f.pid, syscall.SIGKILL)
+		f.expectWorker(1, generation)
+	}
+	f.say("stop")
+	if err := f.cmd.Wait(); f.cmd.ProcessState.ExitCode() != 3 {
+		t.Fatalf("the keeper ended with %v, want the worker's status 3", err)
+	}
+}
+
+func TestUpgradeExecutesTheProgramInPlace(t *testing.T) {
+	f := startFamily(t)
+	f.expectWorker(0, 1)
+	f.say("put a one")
+	f.expect("put <nil>")
+	f.cmd.Process.Signal(syscall.SIGUSR2)
+	f.expectWorker(1, 2)
+	f.say("show a")
+	f.expect("show one 7 <nil> 0")
+	f.say("stop")
+	f.cmd.Wait()
+}
