@@ -35,7 +35,22 @@ type Config struct {
 	Instance string         // empty: new
 	Settings map[string]any // what the policy says in [soft.NAME] or [[device]]: vectors, shareable, interrupts, budget, debounce, …
 	Root     string         // "/" or a rooted tree, for what is read from /sys
-	Keep     Keep
+	Keep     Keep           // nil: nothing outlives this process
+	Ack      Ack            // nil: acknowledgements that holders send are dropped
+}
+
+// An Ack is called for each acknowledgement that the holder of a claim sends on its stream: of delivery
+// sequence of vector slot of the claim's connection. [Acknowledge] makes one for a registry.
+type Ack func(c irq.Claim, slot int, sequence uint64, handled bool)
+
+// Acknowledge returns the Ack that tells r. What comes too late, for a connection or generation that is
+// over, changes nothing (rule 7).
+func Acknowledge(r *irq.Registry) Ack {
+	return func(c irq.Claim, slot int, sequence uint64, handled bool) {
+		if connection, err := r.Connection(c.Connection); err == nil {
+			connection.Ack(c.Generation, slot, sequence, handled) // a stale one is refused there; nobody waits for the answer
+		}
+	}
 }
 
 // A Source is an open device. It is the Wiring of its vectors.
@@ -45,10 +60,12 @@ type Source interface {
 	Spec() irq.SourceSpec
 	// Attached gives the source its lines to raise, once, before any Wire.
 	Attached(s *irq.Source)
-	// Descriptors returns what the holder of that claim gets. They stay the source's: the caller sends
-	// copies and closes nothing. Valid from Wire to Unwire.
+	// Descriptors returns what the holder of that claim gets, as copies that are the caller's: it sends
+	// them and then calls their Close. (A number that stays the source's could be closed, and name another
+	// file, while the caller still sends it: claims are revoked at any time.) After Unwire: irq.ErrNotConnected.
 	Descriptors(v irq.Vector, generation uint64) (Descriptors, error)
-	// Doorbell returns the raiser's half (the source's own, to be sent), or irq.ErrNotSupported.
+	// Doorbell returns a copy of the raiser's half, which the caller sends and closes, or irq.ErrNotSupported. The same
+	// raiser gets the same one for the same vector. It outlives the holder of v, and ends with its raiser's process.
 	Doorbell(v irq.Vector, raiser irq.Holder) (fd int, err error)
 	// Raise rings v once from inside: a doorbell, or a device vector's self-test through the kernel.
 	Raise(v irq.Vector, count uint64) error
@@ -60,7 +77,7 @@ type Source interface {
 	Close() error
 }
 
-// Descriptors are what one claim is given.
+// Descriptors are what one claim is given: copies, which the caller closes when it has sent them.
 type Descriptors struct {
 	Delivery  irq.Delivery // DeliveryEventfd or DeliveryStream
 	FD        int

@@ -1,0 +1,111 @@
+//go:build linux
+
+package source
+
+import (
+	"syscall"
+
+	"github.com/ivtd/ivt/internal/kernel"
+)
+
+// An inlet is our end of a SEQPACKET socketpair whose other end somebody outside has. Whatever comes in
+// is bytes to judge: records of any size, and descriptors that nobody asked for.
+//
+// Descriptors are dangerous to receive: to drop a TCP socket with SO_LINGER is to wait for its peer. New
+// kernels refuse them for us (6.16). On others the inlet looks before it takes, and stops listening to
+// who sends any.
+type inlet struct {
+	fd      int
+	refuses bool // the kernel refuses descriptors
+	deaf    bool // nothing more is read: the end was seen, or a descriptor came
+	hostile bool // a descriptor is in the queue: closing fd may block
+}
+
+// newInlet returns the inlet and the other end, for the one outside. queue bounds what is unread, in bytes of records.
+func newInlet(queue int) (in inlet, theirs int, err error) {
+	ours, theirs, err := kernel.Socketpair()
+	if err != nil {
+		return inlet{fd: -1}, -1, err
+	}
+	in = inlet{fd: ours}
+	if err := in.prepare(); err != nil {
+		kernel.Close(ours)
+		kernel.Close(theirs)
+		return inlet{fd: -1}, -1, err
+	}
+	return in, theirs, kernel.SetSendBuffer(ours, queue)
+}
+
+// prepare sets the options of an inlet's descriptor.
+func (in *inlet) prepare() error {
+	in.refuses = kernel.RefuseDescriptors(in.fd) == nil
+	return kernel.PassCredentials(in.fd)
+}
+
+// receive hands at most batchLimit queued records to f, and reports whether more can ever come.
+func (in *inlet) receive(b *kernel.Batch, f func([]byte)) (open bool) {
+	for left := batchLimit; left > 0 && !in.deaf; {
+		n, err := in.take(b, left)
+		if err != nil {
+			in.deaf = in.deaf || err != syscall.EAGAIN
+			break
+		}
+		for i := range n {
+			if r := b.Record(i); r.End {
+				in.deaf = true
+				break
+			} else if !r.Excess {
+				f(r.Data)
+			}
+		}
+		left -= n
+		if in.refuses {
+			break // one call has taken all there was, or the whole turn
+		}
+	}
+	return !in.deaf
+}
+
+func (in *inlet) take(b *kernel.Batch, limit int) (int, error) {
+	if in.refuses {
+		return b.Receive(in.fd, limit)
+	}
+	rights, err := kernel.PeekRights(in.fd)
+	if err != nil {
+		return 0, err
+	}
+	if rights {
+		in.deaf, in.hostile = true, true
+		return 0, syscall.EACCES
+	}
+	return b.Receive(in.fd, 1)
+}
+
+// close ends the connection for every copy of both ends and closes ours. On an old kernel the queue may
+// hold descriptors that block whoever drops them: that is then done aside.
+func (in *inlet) close() {
+	kernel.Shutdown(in.fd)
+	if !in.refuses {
+		for b := kernel.NewBatch(); in.receive(b, func([]byte) {}); {
+		}
+	}
+	if in.hostile {
+		bury(in.fd)
+	} else {
+		kernel.Close(in.fd)
+	}
+	in.fd, in.deaf = -1, true
+}
+
+// graves bounds the threads that wait in close for somebody's lingering socket.
+var graves = make(chan struct{}, 4)
+
+// bury closes fd on a goroutine that nobody waits for: it ends when the kernel lets go, at the sender's
+// linger time at the latest.
+func bury(fd int) {
+	go func() {
+		graves <- struct{}{}
+		defer func() { <-graves }()
+		kernel.Close(fd)
+	}()
+}

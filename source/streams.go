@@ -1,0 +1,174 @@
+//go:build linux
+
+package source
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/ivtd/ivt/internal/kernel"
+	"github.com/ivtd/ivt/irq"
+)
+
+// streams are the streams of one source, by vector and generation.
+type streams struct {
+	relay *relay
+	ack   Ack
+	keep  Keep
+
+	mu   sync.Mutex
+	open map[claimKey]*stream
+	kept map[string]Kept // what a former process kept and nobody has adopted yet
+}
+
+type claimKey struct {
+	vector     irq.Vector
+	generation uint64
+}
+
+func keyOf(c irq.Claim) claimKey { return claimKey{c.Vector, c.Generation} }
+
+// String is the key of a stream in a Keep.
+func (k claimKey) String() string {
+	return fmt.Sprintf("stream/%s/%d/%d", k.vector.Type, k.vector.Index, k.generation)
+}
+
+// newStreams starts the relay for a source; close ends its use.
+func newStreams(c Config) (*streams, error) {
+	r, err := useRelay()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: start the relay: %w", c.Name, err)
+	}
+	s := &streams{relay: r, ack: c.Ack, keep: c.Keep, open: map[claimKey]*stream{}, kept: map[string]Kept{}}
+	if c.Keep == nil {
+		s.keep = noKeep{}
+	}
+	for key, kept := range s.keep.All() {
+		s.kept[key] = kept
+	}
+	return s, nil
+}
+
+// wire opens the stream of a claim and returns its handler.
+func (s *streams) wire(c irq.Claim, level bool) (irq.Handler, error) {
+	st, err := newStream(s.relay, c, level, s.ack)
+	if err != nil {
+		return nil, fmt.Errorf("open a stream for %s: %w", c.Vector, err)
+	}
+	if err := s.keep.Put(keyOf(c).String(), nil, st.in.fd, st.theirs); err != nil {
+		st.close()
+		return nil, fmt.Errorf("keep the stream of %s: %w", c.Vector, err)
+	}
+	return s.hold(c, st), nil
+}
+
+// adopt takes over the stream that a former process had opened for a claim.
+func (s *streams) adopt(c irq.Claim, level bool) (irq.Handler, error) {
+	key := keyOf(c).String()
+	kept, ok := s.take(key)
+	if !ok || len(kept.FDs) != 2 {
+		closeAll(kept.FDs)
+		return nil, &irq.Error{Code: irq.ErrNotConnected, Operation: "adopt", Vector: c.Vector, Reason: irq.ReasonClosed,
+			Detail: "its stream was not kept across the restart", Remedies: []string{"connect again"}}
+	}
+	in := inlet{fd: kept.FDs[0]}
+	if err := in.prepare(); err != nil {
+		closeAll(kept.FDs)
+		return nil, fmt.Errorf("adopt the stream of %s: %w", c.Vector, err)
+	}
+	st, err := startStream(s.relay, c, level, s.ack, in, kept.FDs[1])
+	if err != nil {
+		return nil, fmt.Errorf("adopt the stream of %s: %w", c.Vector, err)
+	}
+	return s.hold(c, st), nil
+}
+
+func (s *streams) hold(c irq.Claim, st *stream) irq.Handler {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[keyOf(c)] = st
+	return st.deliver
+}
+
+// take removes and returns what was kept under key.
+func (s *streams) take(key string) (Kept, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept, ok := s.kept[key]
+	delete(s.kept, key)
+	return kept, ok
+}
+
+// takeAll removes and returns all that was kept under keys that begin with prefix.
+func (s *streams) takeAll(prefix string) map[string]Kept {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := map[string]Kept{}
+	for key, kept := range s.kept {
+		if strings.HasPrefix(key, prefix) {
+			found[key] = kept
+			delete(s.kept, key)
+		}
+	}
+	return found
+}
+
+// unwire ends the stream of a claim (rule 5). One that is not there has ended.
+func (s *streams) unwire(c irq.Claim) {
+	s.mu.Lock()
+	st := s.open[keyOf(c)]
+	delete(s.open, keyOf(c))
+	s.mu.Unlock()
+	if st != nil {
+		st.close()
+		s.keep.Drop(keyOf(c).String())
+	}
+}
+
+// descriptors returns what the holder of a claim gets.
+func (s *streams) descriptors(v irq.Vector, generation uint64) (Descriptors, error) {
+	s.mu.Lock()
+	st := s.open[claimKey{v, generation}]
+	s.mu.Unlock()
+	if st == nil {
+		return Descriptors{}, notWired(v)
+	}
+	return st.descriptors()
+}
+
+// close ends whatever is left, and the use of the relay.
+func (s *streams) close() {
+	s.mu.Lock()
+	open, kept := s.open, s.kept
+	s.open, s.kept = map[claimKey]*stream{}, map[string]Kept{}
+	s.mu.Unlock()
+	for key, st := range open {
+		st.close()
+		s.keep.Drop(key.String())
+	}
+	for key, k := range kept {
+		closeAll(k.FDs)
+		s.keep.Drop(key)
+	}
+	s.relay.release()
+}
+
+// notWired says that there is no such claim on v, or no longer.
+func notWired(v irq.Vector) error {
+	return &irq.Error{Code: irq.ErrNotConnected, Operation: "get descriptors", Vector: v, Reason: irq.ReasonStaleGeneration,
+		Detail: "no such generation is wired", Remedies: []string{"connect again"}}
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		kernel.Close(fd)
+	}
+}
+
+// noKeep keeps nothing.
+type noKeep struct{}
+
+func (noKeep) Put(string, []byte, ...int) error { return nil }
+func (noKeep) Drop(string)                      {}
+func (noKeep) All() map[string]Kept             { return nil }
