@@ -26,16 +26,17 @@ type Map struct {
 
 // Blind is something that a map does not show.
 type Blind struct {
-	Method Method `json:"method"`           // the method that could not
-	Why    string `json:"why"`              // one clause
-	Remedy string `json:"remedy,omitempty"` // what would reveal it
+	Method Method `json:"method"`         // the method that could not
+	What   string `json:"what"`           // what is not seen
+	Why    string `json:"why"`            // one clause
+	Cure   string `json:"cure,omitempty"` // what would reveal it
 }
 
 // Global has the totals over the online CPUs, each [Unknown] where the method does not see it.
 type Global struct {
 	Online    int   `json:"online"`    // CPUs
 	First     int   `json:"first"`     // the first vector that devices can have
-	End       int   `json:"end"`       // one past the last
+	End       int   `json:"end"`       // one past the last that they can have
 	Available int   `json:"available"` // vectors free for devices
 	Allocated int   `json:"allocated"` // in use
 	Reserved  int   `json:"reserved"`  // promised to interrupts that have none yet; they hold no place on a CPU
@@ -127,4 +128,16 @@ func (m *Map) IRQ(number int) *IRQ {
 		}
 	}
 	return nil
+}
+
+// boundaries derives where the vectors for devices start and end: from those of the range that the kernel does not keep.
+func (g *Global) boundaries(start, end int) {
+	kept := map[int]bool{}
+	for _, v := range g.System {
+		kept[v] = true
+	}
+	for g.First = start; g.First < end && kept[g.First]; g.First++ {
+	}
+	for g.End = end; g.End > g.First && kept[g.End-1]; g.End-- {
+	}
 }

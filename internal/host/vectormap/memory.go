@@ -39,17 +39,23 @@ func words(buf []byte) []uint64 {
 	return ws
 }
 
-// stringAt reads a string of at most max bytes, without its terminating NUL.
-func stringAt(m memory, addr uint64, max int) (string, error) {
-	buf, err := bytesAt(m, addr, max)
-	if err != nil {
-		return "", err
+// stringAt reads a string of at most 64 bytes, without its terminating NUL. It reads up to the end of a page first: what
+// follows a string may not be mapped.
+func stringAt(m memory, addr uint64) (string, error) {
+	const limit, page = 64, 4096
+	first := min(limit, page-int(addr%page))
+	var text []byte
+	for _, n := range []int{first, limit - first} {
+		buf, err := bytesAt(m, addr+uint64(len(text)), n)
+		if err != nil {
+			return "", err
+		}
+		text = append(text, buf...)
+		if head, _, ended := bytes.Cut(text, []byte{0}); ended {
+			return string(head), nil
+		}
 	}
-	text, _, ended := bytes.Cut(buf, []byte{0})
-	if !ended {
-		return "", fmt.Errorf("no string at %#x", addr)
-	}
-	return string(text), nil
+	return "", fmt.Errorf("no string at %#x", addr)
 }
 
 // isKernelPointer reports whether p can point into the kernel's half of the address space, with four or five page
