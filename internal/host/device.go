@@ -1,5 +1,7 @@
 package host
 
+import "strings"
+
 // A Device is what raises interrupts: a PCI function, or another device of /sys with interrupts of its own.
 type Device struct {
 	Source    string   `json:"source"`              // "pci:0000:3b:00.0", "uio:uio0", "platform:fd400000.gpio"
@@ -21,4 +23,13 @@ type Device struct {
 	Block     []string `json:"block,omitempty"`     // block devices
 	TotalVFs  int      `json:"totalVFs,omitempty"`  // sriov_totalvfs
 	ActiveVFs int      `json:"activeVFs,omitempty"` // sriov_numvfs
+}
+
+// short returns the PCI address, for others the name on their bus.
+func (d *Device) short() string {
+	if d.Address != "" {
+		return d.Address
+	}
+	_, name, _ := strings.Cut(d.Source, ":")
+	return name
 }

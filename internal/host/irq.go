@@ -9,7 +9,7 @@ import (
 // An IRQ is one Linux interrupt: a row of /proc/interrupts and what sysfs and others say of it.
 type IRQ struct {
 	Number int      `json:"irq"`
-	Counts []uint32 `json:"counts,omitempty"` // one a column of Machine.Columns; they wrap at 2³²
+	Counts []uint32 `json:"counts,omitempty"` // PartCounts: one a column of Machine.Columns; they wrap at 2³²
 	Total  uint64   `json:"total"`
 	// Misaligned: the row has more or fewer counts than the header has CPUs (a CPU came or went during the
 	// read, or the file is cut). Total is right as far as the row goes, Counts is nil: nobody knows whose they are.

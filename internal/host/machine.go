@@ -1,6 +1,7 @@
 package host
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ivtd/ivt/internal/host/interrupts"
@@ -16,13 +17,15 @@ type Machine struct {
 	CPUs     CPUs      `json:"cpus"`
 	IRQs     []IRQ     `json:"irqs"`               // by number
 	Rows     []ArchRow `json:"rows"`               // NMI, LOC, IPI0 … in the kernel's order; a label may occur twice
-	Softirqs []ArchRow `json:"softirqs,omitempty"` // PartSystem
+	Softirqs []ArchRow `json:"softirqs,omitempty"` // PartSystem; Counts[i] belongs to CPU SoftirqColumns[i]
 	GPEs     []GPE     `json:"gpes,omitempty"`     // PartSystem: what is behind the SCI
 	Cmdline  []string  `json:"cmdline,omitempty"`  // PartSystem: the kernel parameters that concern interrupts
-	Devices  []*Device `json:"devices,omitempty"`  // PartDevices: those with an interrupt
+	Devices  []*Device `json:"devices,omitempty"`  // PartDevices: PCI functions, and other devices with interrupts of their own
 	Blind    []Blind   `json:"blind,omitempty"`
 	// Columns has the CPU number of each column: IRQ.Counts[i] belongs to CPU Columns[i]. Offline CPUs have none.
 	Columns []int `json:"columns"`
+	// SoftirqColumns are the possible CPUs: /proc/softirqs has a column for offline ones too.
+	SoftirqColumns []int `json:"softirqColumns,omitempty"`
 	// Problems are the lines of /proc/interrupts that could not be read as they should, with line number and reason.
 	Problems []interrupts.Problem `json:"problems,omitempty"`
 }
@@ -46,7 +49,7 @@ type Node struct {
 type ArchRow struct {
 	Label       string   `json:"label"`
 	Description string   `json:"description,omitempty"`
-	Counts      []uint32 `json:"counts"` // one a column; only one at all if !PerCPU
+	Counts      []uint32 `json:"counts,omitempty"` // one a column, nil if !PerCPU; PartCounts
 	Total       uint64   `json:"total"`
 	PerCPU      bool     `json:"perCPU"` // false for ERR and MIS of older kernels: one count for the machine
 }
@@ -58,24 +61,16 @@ type GPE struct {
 	State string `json:"state,omitempty"` // "EN enabled unmasked", "invalid"; as the kernel writes it
 }
 
-// Blind is something that could not be seen: what, why, and what would reveal it.
-type Blind struct {
-	What string `json:"what"`
-	Why  string `json:"why"`
-	Cure string `json:"cure,omitempty"`
-}
-
 // IRQ returns the irq with this number, nil if there is none. The pointer is into m.
 func (m *Machine) IRQ(number int) *IRQ {
-	for i := range m.IRQs {
-		if m.IRQs[i].Number == number {
-			return &m.IRQs[i]
-		}
+	i, found := slices.BinarySearchFunc(m.IRQs, number, func(q IRQ, n int) int { return q.Number - n })
+	if !found {
+		return nil
 	}
-	return nil
+	return &m.IRQs[i]
 }
 
-// Count returns how often q fired on a CPU, by the number of the CPU; 0 for one without column.
+// Count returns how often q fired on a CPU, by the number of the CPU; 0 for one without column. PartCounts.
 func (m *Machine) Count(q *IRQ, cpu int) uint32 {
 	for i, c := range m.Columns {
 		if c == cpu && i < len(q.Counts) {

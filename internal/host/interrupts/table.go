@@ -16,7 +16,7 @@ type Table struct {
 type Row struct {
 	Label  string   // "36", "LOC", "IPI0"
 	Number int      // the irq, -1 for other rows
-	Counts []uint32 // one a column; nil if Misaligned or Single. They wrap at 2³², each CPU's by itself
+	Counts []uint32 // one a column; nil if Misaligned, Single or not asked for. They wrap at 2³², each CPU's by itself
 	Total  uint64   // the sum of the counts as far as the row goes
 	Text   string   // what follows the counts, trimmed; bytes as they are in the file
 	// Single: one count for the whole machine (ERR and MIS of x86 up to 6.x, Err of arm64).
@@ -41,7 +41,16 @@ func Read(r io.Reader) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.table()
+	return s.table(true)
+}
+
+// ReadTotals is Read without the counts of each CPU: Row.Counts is nil, Row.Total is there.
+func ReadTotals(r io.Reader) (*Table, error) {
+	s, err := NewScanner(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.table(false)
 }
 
 // Parse is Read on bytes in memory, which it does not keep.
@@ -50,12 +59,12 @@ func Parse(b []byte) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.table()
+	return s.table(true)
 }
 
 // table collects the rows. Counts come from blocks of many rows and strings from one text, so that the
 // number of allocations does not grow with the rows.
-func (s *Scanner) table() (*Table, error) {
+func (s *Scanner) table(counts bool) (*Table, error) {
 	t := &Table{CPUs: s.cpus, Rows: make([]Row, 0, 64)}
 	s.problem = func(p Problem) {
 		if len(t.Problems) < maxProblems {
@@ -63,7 +72,16 @@ func (s *Scanner) table() (*Table, error) {
 		}
 	}
 	c := collector{columns: len(s.cpus)}
-	for s.counts = c.room(); s.Next(); s.counts = c.room() {
+	for {
+		if counts {
+			s.counts = c.room()
+		}
+		if !s.Next() {
+			break
+		}
+		if !counts {
+			s.row.Counts = nil
+		}
 		t.Rows = append(t.Rows, c.keep(&s.row))
 	}
 	c.name(t.Rows)
