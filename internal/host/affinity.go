@@ -98,9 +98,19 @@ func (g *reading) spurious() {
 			case "unhandled":
 				s.Unhandled = n
 			case "last_unhandled":
-				s.Last = time.Duration(min(n, 1<<40)) * time.Millisecond
+				s.Last = sinceBoot(n)
 			}
 		})
 		q.Spurious = s
 	})
+}
+
+// sinceBoot turns the kernel's milliseconds, which come from jiffies in 32 bits, into time since boot: jiffies start
+// five minutes before their wrap (INITIAL_JIFFIES in include/linux/jiffies.h). 0 is "never". After 49 days nobody
+// can tell one round from the next.
+func sinceBoot(ms uint64) time.Duration {
+	if ms == 0 {
+		return 0
+	}
+	return time.Duration(uint32(ms)+300_000) * time.Millisecond
 }

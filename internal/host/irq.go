@@ -62,7 +62,7 @@ type Affinity struct {
 type Spurious struct {
 	Count     uint64        `json:"count"` // starts again at 100,000
 	Unhandled uint64        `json:"unhandled"`
-	Last      time.Duration `json:"lastUnhandled"` // since boot, 0 if never
+	Last      time.Duration `json:"lastUnhandled"` // since boot, 0 if never; modulo 49 days
 }
 
 // Debug is /sys/kernel/debug/irq/irqs/N (CONFIG_GENERIC_IRQ_DEBUGFS).

@@ -18,7 +18,7 @@ func (g *reading) system() {
 			g.Booted = time.Unix(seconds, 0).UTC()
 		}
 	})
-	table, err := g.Softirqs()
+	table, err := g.Root.Softirqs()
 	if err != nil {
 		g.blind("softirqs", "proc/softirqs", err)
 		return
