@@ -80,7 +80,7 @@ func (e *Epoll) control(operation, fd int, events uint32, key uint64) error {
 
 // Wait fills ready with what is ready now, at least one, and returns how many; it waits if there is none.
 // Descriptors that stay ready are reported in turn, so that each is seen however busy the others are.
-// After Close it returns an error that is os.ErrClosed. One goroutine at a time may wait.
+// After Close it returns os.ErrClosed. One goroutine at a time may wait.
 func (e *Epoll) Wait(ready []Ready) (int, error) {
 	if len(e.raw) < len(ready) {
 		e.raw = make([]unix.EpollEvent, len(ready))
@@ -94,7 +94,7 @@ func (e *Epoll) Wait(ready []Ready) (int, error) {
 		return n > 0 || failed != nil
 	})
 	if err != nil {
-		return 0, err
+		return 0, os.ErrClosed // there is no deadline: it is the only reason
 	}
 	for i, event := range e.raw[:max(n, 0)] {
 		ready[i] = Ready{Key: uint64(uint32(event.Fd)) | uint64(uint32(event.Pad))<<32, Events: event.Events}

@@ -1,0 +1,75 @@
+//go:build linux
+
+package kernel
+
+import "unsafe"
+
+// Requests of linux/iommufd.h and, for a character device of VFIO, linux/vfio.h (Linux 6.6).
+const (
+	iommuDestroy   = ';'<<8 | 0x80
+	iommuIOASAlloc = ';'<<8 | 0x81
+	iommuIOASMap   = ';'<<8 | 0x85
+	iommuIOASUnmap = ';'<<8 | 0x86
+
+	vfioDeviceBind   = vfioType<<8 | vfioBase + 18
+	vfioDeviceAttach = vfioType<<8 | vfioBase + 19
+)
+
+// AllocateIOAS makes an empty I/O address space in an iommufd and returns its number (IOMMU_IOAS_ALLOC).
+func AllocateIOAS(iommufd int) (uint32, error) {
+	a := struct{ size, flags, id uint32 }{}
+	a.size = uint32(unsafe.Sizeof(a))
+	_, err := ioctlOf(iommufd, iommuIOASAlloc, &a)
+	return a.id, err
+}
+
+// DestroyIOMMUObject removes an object of an iommufd (IOMMU_DESTROY). EBUSY: a device is attached to it.
+func DestroyIOMMUObject(iommufd int, id uint32) error {
+	d := struct{ size, id uint32 }{id: id}
+	d.size = uint32(unsafe.Sizeof(d))
+	_, err := ioctlOf(iommufd, iommuDestroy, &d)
+	return err
+}
+
+// MapIOAS makes memory of this process readable and writable for devices at iova (IOMMU_IOAS_MAP).
+func MapIOAS(iommufd int, ioas uint32, memory []byte, iova uint64) error {
+	m := struct {
+		size, flags, ioas, _  uint32
+		address, length, iova uint64
+	}{flags: 1 | 2 | 4, ioas: ioas, address: uint64(uintptr(unsafe.Pointer(&memory[0]))), length: uint64(len(memory)), iova: iova}
+	m.size = uint32(unsafe.Sizeof(m))
+	_, err := ioctlOf(iommufd, iommuIOASMap, &m)
+	return err
+}
+
+// UnmapIOAS removes every mapping of an I/O address space (IOMMU_IOAS_UNMAP). ENOENT: there was none.
+func UnmapIOAS(iommufd int, ioas uint32) error {
+	m := struct {
+		size, ioas   uint32
+		iova, length uint64
+	}{ioas: ioas, length: ^uint64(0)}
+	m.size = uint32(unsafe.Sizeof(m))
+	_, err := ioctlOf(iommufd, iommuIOASUnmap, &m)
+	return err
+}
+
+// BindIOMMUFD gives a character device of VFIO to an iommufd; before that it answers EINVAL to
+// everything (VFIO_DEVICE_BIND_IOMMUFD). EINVAL: it is bound already; EPERM, EBUSY: its group is taken in another way.
+func BindIOMMUFD(device, iommufd int) error {
+	b := struct {
+		size, flags uint32
+		iommufd     int32
+		id          uint32
+	}{iommufd: int32(iommufd)}
+	b.size = uint32(unsafe.Sizeof(b))
+	_, err := ioctlOf(device, vfioDeviceBind, &b)
+	return err
+}
+
+// AttachIOAS has the device use an I/O address space, in place of the one it used (VFIO_DEVICE_ATTACH_IOMMUFD_PT).
+func AttachIOAS(device int, ioas uint32) error {
+	a := struct{ size, flags, id uint32 }{id: ioas}
+	a.size = uint32(unsafe.Sizeof(a))
+	_, err := ioctlOf(device, vfioDeviceAttach, &a)
+	return err
+}
