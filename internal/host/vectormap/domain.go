@@ -70,7 +70,7 @@ func (m *Map) domainTotal(line string) (err error) {
 		g.Allocated, err = strconv.Atoi(value)
 	case "System":
 		_, ranges, _ := strings.Cut(value, ":")
-		g.System, err = parseList(ranges)
+		g.System, err = numbers(ranges)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %q: %w", debugDomain, line, err)
@@ -94,7 +94,7 @@ func (m *Map) domainCPU(line string) error {
 	c := CPU{Number: n[0], Online: true, Available: n[1], Managed: n[2], ManagedAllocated: n[3], Allocated: n[4]}
 	m.Global.Managed += c.Managed
 	if len(f) == 6 {
-		vectors, err := parseList(f[5])
+		vectors, err := numbers(f[5])
 		if err != nil {
 			return fmt.Errorf("%s: %q: %w", debugDomain, line, err)
 		}

@@ -57,7 +57,7 @@ func (m *Map) inferOne(tree fs.FS, number int) bool {
 	if err != nil || !hasVector(chipOf(tree, number)) {
 		return false
 	}
-	cpus, err := parseList(string(text))
+	cpus, err := numbers(string(text))
 	if err != nil {
 		return false
 	}
@@ -95,7 +95,7 @@ func cpusOf(tree fs.FS, which string) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	cpus, err := parseList(string(text))
+	cpus, err := numbers(string(text))
 	if err == nil && len(cpus) == 0 {
 		err = errors.New("no CPU")
 	}

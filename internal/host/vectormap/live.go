@@ -43,6 +43,23 @@ func readKcore(ctx context.Context, root Root, o Options) (*Map, error) {
 	return readMemory(ctx, core, symbols, root, o)
 }
 
+// readBPF takes the map by a BPF program.
+func readBPF(ctx context.Context, root Root, o Options) (*Map, error) {
+	if !root.Live() {
+		return nil, errSaved
+	}
+	symbols, err := liveSymbols()
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPeek()
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	return readMemory(ctx, p, symbols, root, o)
+}
+
 // readMemory is what both ways to memory share.
 func readMemory(ctx context.Context, m memory, s *symbols, root Root, o Options) (*Map, error) {
 	spec, err := btf.LoadSpec(btfPath)

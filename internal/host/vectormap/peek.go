@@ -3,15 +3,18 @@ package vectormap
 import (
 	"encoding/binary"
 	"fmt"
+	"syscall"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/rlimit"
-	"golang.org/x/sys/unix"
 )
 
 // peekSize is how many bytes one run of the program copies.
 const peekSize = 4096
+
+// mappable is BPF_F_MMAPABLE (include/uapi/linux/bpf.h).
+const mappable = 1 << 10
 
 // peek reads kernel memory with a BPF program of type raw tracepoint that is attached nowhere: each read runs it once
 // (BPF_PROG_TEST_RUN, kernel 5.10), and it copies into an array that is mapped here. It needs CAP_BPF and CAP_PERFMON, or
@@ -26,7 +29,7 @@ func newPeek() (*peek, error) {
 	// Before 5.11 the array counts against RLIMIT_MEMLOCK. If the limit cannot be raised the array may still fit.
 	_ = rlimit.RemoveMemlock()
 	array, err := ebpf.NewMap(&ebpf.MapSpec{Name: "ivt_peek", Type: ebpf.Array, KeySize: 4, ValueSize: peekSize, MaxEntries: 1,
-		Flags: unix.BPF_F_MMAPABLE})
+		Flags: mappable})
 	if err != nil {
 		return nil, fmt.Errorf("make a BPF array: %w", err)
 	}
@@ -52,7 +55,7 @@ func peekProgram(array int) asm.Instructions {
 	return asm.Instructions{
 		asm.LoadMem(asm.R3, asm.R1, 0, asm.DWord),
 		asm.LoadMem(asm.R2, asm.R1, 8, asm.DWord),
-		asm.Mov.Imm(asm.R0, -int32(unix.EINVAL)),
+		asm.Mov.Imm(asm.R0, -int32(syscall.EINVAL)),
 		asm.JGT.Imm(asm.R2, peekSize, "out"),
 		asm.LoadMapValue(asm.R1, array, 0),
 		asm.FnProbeReadKernel.Call(),
@@ -72,7 +75,7 @@ func (p *peek) Read(addr uint64, buf []byte) error {
 			return fmt.Errorf("run a BPF program: %w", err)
 		}
 		if status != 0 {
-			return unix.Errno(-int32(status))
+			return syscall.Errno(-int32(status))
 		}
 		if _, err := p.mapped.ReadAt(buf[:n], 0); err != nil {
 			return err
