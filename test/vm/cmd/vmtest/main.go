@@ -1,0 +1,77 @@
+// Command vmtest runs the tests of Go packages inside a virtual machine with a
+// Linux kernel of choice and prints what go test would.
+//
+//	go run ./test/vm/cmd/vmtest -kernel 6.1 -run Unplug -v ./test/vm/bare
+//	go run ./test/vm/cmd/vmtest                   all packages, all kernels
+//	go run ./test/vm/cmd/vmtest -shell -kernel own
+//
+// Exit status: 0 all passed, 1 a test failed, 2 they could not be run.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/ivtd/ivt/test/vm"
+	"github.com/ivtd/ivt/test/vm/kernels"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx)
+	stop()
+	os.Exit(status)
+}
+
+func run(ctx context.Context) int {
+	var (
+		o      = vm.Options{Log: os.Stderr}
+		kernel = flag.String("kernel", strings.Join(kernels.Matrix, ","), "kernels, by the start of their version or \"own\"")
+		shell  = flag.Bool("shell", false, "a shell in the VM instead of tests; arguments are programs to build into it")
+		json   = flag.Bool("json", false, "print as go test -json does")
+		fetch  = flag.Bool("fetch", false, "only fetch and build the kernels")
+	)
+	flag.StringVar(&o.Run, "run", "", "run only tests that match this regular expression")
+	flag.BoolVar(&o.Verbose, "v", false, "verbose, as in go test")
+	flag.IntVar(&o.Count, "count", 0, "run each test n times; 1 runs what is known to pass, too")
+	flag.DurationVar(&o.Timeout, "timeout", 0, "limit for a package (default 2m)")
+	flag.IntVar(&o.Jobs, "jobs", 0, "VMs at a time (default 2)")
+	flag.IntVar(&o.Memory, "memory", 0, "memory of a VM in MiB (default 768)")
+	flag.BoolVar(&o.Update, "update", false, "look for newer kernels of the same names")
+	flag.Parse()
+	o.Kernels = strings.Split(*kernel, ",")
+	o.Packages = flag.Args()
+
+	if *shell {
+		return done(true, vm.Shell(ctx, o))
+	}
+	if *fetch {
+		return done(true, vm.Fetch(ctx, o))
+	}
+	p := vm.Printer{Out: os.Stdout, Verbose: o.Verbose, JSON: *json}
+	if o.Verbose && !*json && len(o.Kernels) == 1 {
+		o.Stream, p.Streamed = os.Stdout, true
+	}
+	o.Each = func(r vm.Result) {
+		if err := p.Print(ctx, r); err != nil {
+			fmt.Fprintln(os.Stderr, "vmtest:", err)
+		}
+	}
+	return done(vm.Run(ctx, o))
+}
+
+func done(ok bool, err error) int {
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "vmtest:", err)
+		return 2
+	case !ok:
+		return 1
+	}
+	return 0
+}

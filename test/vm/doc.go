@@ -1,0 +1,25 @@
+// Package vm boots real Linux kernels with emulated devices and runs Go tests
+// in them.
+//
+// A test package belongs to the VM if its tests import
+// github.com/ivtd/ivt/test/vm/guest. On an ordinary machine such tests are
+// skipped; `go run ./test/vm/cmd/vmtest -kernel 6.1 ./test/vm/bare` compiles
+// the package, boots the kernel in QEMU with software emulation, runs the
+// binary under a small init and prints what `go test` would. `make test-vm`
+// does it for all packages on all kernels, `make vm-shell` gives a person a
+// shell in there.
+//
+// Comments in a package's test files say what else it needs:
+//
+//	//vm:program ./cmd/ivtd ./examples/deaf   programs to build and put into /work/bin (Go, or a folder of C files)
+//	//vm:file testdata/ivtd.service           files to put beside the test
+//	//vm:kernel own 7                         only these kernels
+//	//vm:run ^TestVM                          only these tests
+//	//vm:iommu off                            a machine without IOMMU
+//	//vm:init systemd                         systemd is process 1
+//
+// A pass is remembered by the content of kernel, initramfs and machine, and
+// printed as "(cached)" the next time. A kernel fault (panic, oops, WARNING,
+// lock-up) fails the test that ran, with the kernel's lines; a VM that hangs is
+// killed at its time limit and its last kernel lines are shown.
+package vm

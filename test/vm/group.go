@@ -1,0 +1,131 @@
+package vm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/ivtd/ivt/test/vm/kernels"
+	"github.com/ivtd/ivt/test/vm/wire"
+)
+
+// bootLimit is how long a kernel may take to its init; the rest of a VM's time
+// limit is that of its tests.
+const bootLimit = 2 * time.Minute
+
+// group is several packages in one boot.
+type group struct {
+	suite   *suite
+	kernel  *kernels.Kernel
+	units   []*unit
+	log     kernelLog
+	current int          // the unit that runs or is next
+	start   time.Time
+	output  bytes.Buffer // of the current one
+}
+
+func (s *suite) bootGroup(ctx context.Context, k *kernels.Kernel, units []*unit) error {
+	dir, err := os.MkdirTemp(s.tmp, "vm-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	m := s.machine(k, units[0], dir)
+	if err := s.initramfs(m, units); err != nil {
+		return err
+	}
+	g := &group{suite: s, kernel: k, units: units, start: time.Now()}
+	limit := bootLimit + time.Duration(len(units))*(s.Timeout+15*time.Second)
+	over := fmt.Errorf("the VM was killed at its limit of %v", limit)
+	limited, cancel := context.WithTimeoutCause(ctx, limit, over)
+	defer cancel()
+	// Pdeathsig belongs to the thread that started QEMU.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err = m.boot(limited, &g.log, g.handle)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err == nil && g.current < len(g.units) {
+		err = errors.New("the VM stopped before its tests were done")
+	}
+	g.rest(err)
+	return nil
+}
+
+func (s *suite) initramfs(m *machine, units []*unit) error {
+	a, err := s.base.archive(m.kernel)
+	if err != nil {
+		return err
+	}
+	job := wire.Job{Load: load}
+	for i, u := range units {
+		t, err := addTest(a, u, i)
+		if err != nil {
+			return err
+		}
+		job.Tests = append(job.Tests, t)
+	}
+	return seal(a, job, m.initramfs)
+}
+
+// handle takes what the guest says about its tests.
+func (g *group) handle(f wire.Frame) {
+	switch {
+	case f.Up != "":
+		fmt.Fprintf(g.suite.Log, "vm: Linux %s is up after %.1f s\n", f.Up, time.Since(g.start).Seconds())
+	case f.Out != nil:
+		g.output.Write(f.Out)
+		if g.suite.Stream != nil {
+			g.suite.Stream.Write(f.Out)
+		}
+	case f.Exit != nil && g.current < len(g.units):
+		r := g.result()
+		r.OK = f.Exit.Status == 0
+		r.Seconds = float64(f.Exit.Millis) / 1000
+		if f.Exit.Status > 2 {
+			r.Trouble = append(r.Trouble, fmt.Sprintf("exit status %d", f.Exit.Status))
+		}
+		if faults := g.log.take(); faults != nil {
+			r.OK = false
+			r.Trouble = append(append(r.Trouble, "the kernel reported a fault:"), faults...)
+		}
+		g.finish(r)
+	}
+}
+
+func (g *group) result() Result {
+	return Result{
+		Package: g.units[g.current].pkg.ImportPath,
+		Kernel:  g.kernel.Name, Release: g.kernel.Release,
+		Output: bytes.Clone(g.output.Bytes()),
+	}
+}
+
+func (g *group) finish(r Result) {
+	if r.OK {
+		g.suite.remember(g.units[g.current].key, r)
+	}
+	g.suite.report(r)
+	g.output.Reset()
+	g.current++
+}
+
+// rest fails what did not come to its end, because of err.
+func (g *group) rest(err error) {
+	for g.current < len(g.units) {
+		r := g.result()
+		r.Trouble = append(r.Trouble, fmt.Sprint(err))
+		if faults := g.log.take(); faults != nil {
+			r.Trouble = append(append(r.Trouble, "the kernel reported a fault:"), faults...)
+		}
+		r.Trouble = append(append(r.Trouble, "last kernel lines:"), g.log.last(40)...)
+		g.finish(r)
+		err = errors.New("not run: the VM was lost in " + strings.TrimPrefix(r.Package, "github.com/ivtd/ivt/"))
+	}
+}
