@@ -72,3 +72,6 @@ func atoiOr(s string, otherwise int) int {
 }
 
 func (d *Debug) has(flag string) bool { return slices.Contains(d.Flags, flag) }
+
+// Disabled reports whether the kernel does not deliver the irq: disable_irq, or "nobody cared".
+func (d *Debug) Disabled() bool { return d.Depth > 0 || d.has("IRQS_SPURIOUS_DISABLED") }

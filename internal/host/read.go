@@ -21,19 +21,70 @@ type reading struct {
 	byIRQ  map[int]*Device   // MSI and MSI-X
 	byLine map[int][]*Device // devices wired to a line
 	denied map[string]int    // files that may not be read, by what they would show
+	users  map[int]string    // of /etc/passwd, once it was needed
+	uios   map[string]string // UIO devices by the name of their handler
+	lines  []GPIOLine        // once they were needed
+	chips  []string          // GPIO chips, once they were needed
+	// extra are paths of descriptors to look for, scanned is what was found.
+	extra   []string
+	scanned *scan
 }
 
 // Read takes a picture. A missing or unreadable part is in Machine.Blind; the error is for a machine
 // whose /proc/interrupts cannot be read at all, and for ctx.
 func (r *Root) Read(ctx context.Context, o Options) (*Machine, error) {
+	g := r.reading(ctx, o)
+	if err := g.run(); err != nil {
+		return nil, err
+	}
+	return g.Machine, nil
+}
+
+// IRQ reads one irq with the given parts. One that the kernel does not have is irq.ErrNoSuchDevice.
+func (r *Root) IRQ(ctx context.Context, number int, parts Parts) (*IRQ, error) {
+	m, err := r.Read(ctx, Options{Parts: parts | PartDescriptors, Only: []int{number}})
+	if err != nil {
+		return nil, err
+	}
+	if q := m.IRQ(number); q != nil {
+		return q, nil
+	}
+	return nil, noSuchIRQ(r.name, number)
+}
+
+// IRQHolder returns who holds one irq, for a refusal: the processes behind VFIO, UIO or GPIO, otherwise
+// the kernel driver. It is empty if nobody requested the irq; irq.ErrNoSuchDevice if the kernel has no such irq.
+func (r *Root) IRQHolder(ctx context.Context, number int) ([]irq.Holder, error) {
+	q, err := r.IRQ(ctx, number, PartDevices|PartHolders)
+	if err != nil {
+		return nil, err
+	}
+	holders := make([]irq.Holder, len(q.Holders))
+	for i, h := range q.Holders {
+		holders[i] = h.Holder
+	}
+	return holders, nil
+}
+
+func noSuchIRQ(machine string, number int) error {
+	return &irq.Error{Code: irq.ErrNoSuchDevice, Operation: "look up", Vector: irq.Vector{Source: "irq", Index: number},
+		Reason: irq.ReasonNoSuchSource, Detail: machine + " has no irq " + strconv.Itoa(number), Remedies: []string{"ivt list shows the irqs there are"}}
+}
+
+func (r *Root) reading(ctx context.Context, o Options) *reading {
 	g := &reading{Root: r, ctx: ctx, only: o.Only, byIRQ: map[int]*Device{}, byLine: map[int][]*Device{}, denied: map[string]int{}}
 	g.Machine = &Machine{Parts: o.Parts.complete(), Taken: r.taken, Kernel: r.textOr("proc/sys/kernel/osrelease")}
 	if r.Live() {
 		g.Taken = time.Now()
 	}
-	table, err := r.table("proc/interrupts", g.Parts&PartCounts != 0)
+	return g
+}
+
+// run reads the parts in the order in which they build on each other.
+func (g *reading) run() error {
+	table, err := g.table("proc/interrupts", g.Parts&PartCounts != 0)
 	if err != nil {
-		return nil, g.explainNoTable(err)
+		return g.explainNoTable(err)
 	}
 	g.fill(table)
 	for _, step := range []struct {
@@ -50,16 +101,16 @@ func (r *Root) Read(ctx context.Context, o Options) (*Machine, error) {
 		{PartSystem, g.system},
 		{PartThreads | PartHolders, g.processes},
 	} {
-		if g.Parts&step.parts == 0 {
+		if g.Parts&step.parts == 0 && step.parts != ^Parts(0) {
 			continue
 		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		if err := g.ctx.Err(); err != nil {
+			return err
 		}
 		step.read()
 	}
 	g.explainDenied()
-	return g.Machine, ctx.Err()
+	return g.ctx.Err()
 }
 
 func (g *reading) explainNoTable(err error) error {
