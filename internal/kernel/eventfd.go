@@ -13,6 +13,10 @@ func Eventfd() (int, error) {
 	return unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 }
 
+// ClientEventfd returns a new eventfd that blocks, for a client that simply reads it. O_NONBLOCK belongs to
+// all copies: a client may set it, so nobody else may rely on it.
+func ClientEventfd() (int, error) { return unix.Eventfd(0, unix.EFD_CLOEXEC) }
+
 // ReadEventfd takes the count of an eventfd and leaves 0, or returns EAGAIN if it is 0. The eventfd
 // must be non-blocking or known to be signalled.
 func ReadEventfd(fd int) (uint64, error) {
