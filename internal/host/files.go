@@ -91,12 +91,13 @@ func (r *Root) linkBase(name string) string {
 	return target[strings.LastIndexByte(target, '/')+1:]
 }
 
+// exists asks for the name itself: what a link of a saved machine names need not be saved.
 func (r *Root) exists(name string) bool {
-	_, err := fs.Stat(r.tree, name)
+	_, err := fs.Lstat(r.tree, name)
 	return err == nil
 }
 
-// fields reads lines of "key: value" or "key=value" and calls f for each.
+// eachPair reads lines of "key: value" or "key=value" and calls f for each.
 func eachPair(text, separator string, f func(key, value string)) {
 	for line := range strings.SplitSeq(text, "\n") {
 		if key, value, ok := strings.Cut(line, separator); ok {

@@ -40,7 +40,7 @@ func Open(name string) (*Root, error) {
 	case "", "/":
 		return &Root{tree: os.DirFS("/"), name: "this machine", kind: kindLive, saver: -1}, nil
 	case "-":
-		return openFile("standard input", os.Stdin)
+		return OpenReader("standard input", os.Stdin)
 	}
 	info, err := os.Stat(name)
 	if err != nil {
@@ -57,13 +57,7 @@ func Open(name string) (*Root, error) {
 		return nil, openError(name, "it cannot be opened", err)
 	}
 	defer f.Close()
-	return openFile(name, f)
-}
-
-// OpenFS opens a machine in any tree with names like "proc/interrupts", for tests and embedders. The tree
-// should implement fs.ReadLinkFS; one that does not has no devices and no processes.
-func OpenFS(name string, tree fs.FS) *Root {
-	return &Root{tree: tree, name: name, kind: kindDirectory, saver: -1}
+	return OpenReader(name, f)
 }
 
 func openDirectory(name string) (*Root, error) {
@@ -84,7 +78,8 @@ func openDirectory(name string) (*Root, error) {
 	return r, nil
 }
 
-func openFile(name string, f io.Reader) (*Root, error) {
+// OpenReader is Open on the bytes of a file; name is for messages. It reads to the end at once.
+func OpenReader(name string, f io.Reader) (*Root, error) {
 	tree, kind, err := readSaved(f)
 	if err != nil {
 		return nil, openError(name, "it is no saved machine", err)

@@ -98,7 +98,12 @@ func (t *savedTree) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &savedFile{savedInfo{path.Base(name), n}, bytes.NewReader(n.data)}, nil
+	info := savedInfo{path.Base(name), n}
+	if !n.mode.IsDir() {
+		return &savedFile{info, bytes.NewReader(n.data)}, nil
+	}
+	entries, err := t.ReadDir(name)
+	return &savedDir{info, entries}, err
 }
 
 // ReadFile implements fs.ReadFileFS.
@@ -176,11 +181,28 @@ func (f *savedFile) Stat() (fs.FileInfo, error) { return f.savedInfo, nil }
 func (f *savedFile) Close() error               { return nil }
 func (f *savedFile) Size() int64                { return f.savedInfo.Size() }
 
-func (f *savedFile) Read(p []byte) (int, error) {
-	if f.IsDir() {
-		return 0, &fs.PathError{Op: "read", Path: f.name, Err: errNoFile}
-	}
-	return f.Reader.Read(p)
+// A savedDir is an open directory with the entries that are left to read.
+type savedDir struct {
+	savedInfo
+	left []fs.DirEntry
 }
 
-var _ io.Reader = (*savedFile)(nil)
+func (d *savedDir) Stat() (fs.FileInfo, error) { return d.savedInfo, nil }
+func (d *savedDir) Close() error               { return nil }
+
+func (d *savedDir) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.name, Err: errNoFile}
+}
+
+// ReadDir implements fs.ReadDirFile.
+func (d *savedDir) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n > 0 && len(d.left) == 0 {
+		return nil, io.EOF
+	}
+	if n <= 0 || n > len(d.left) {
+		n = len(d.left)
+	}
+	entries := d.left[:n]
+	d.left = d.left[n:]
+	return entries, nil
+}

@@ -118,7 +118,7 @@ func (w *inquiry) blockDevice(target string) (bool, error) {
 		w.note("no PCI device is behind %s", name)
 	}
 	if hasQueue {
-		return true, w.queue(target, queue)
+		return true, w.queue(target, name, queue)
 	}
 	return true, nil
 }

@@ -21,7 +21,7 @@ func (w *inquiry) netInterface(target string) (bool, error) {
 		w.note("%s has no interrupt of its own: it is virtual, or its device is on a bus without message interrupts", name)
 	}
 	if hasQueue {
-		return true, w.queue(target, queue)
+		return true, w.queue(target, name, queue)
 	}
 	return true, nil
 }
@@ -54,19 +54,19 @@ func (w *inquiry) namedAfter(name string) {
 	}
 }
 
-// queue keeps the irqs of one queue: "rx-3", "tx-0", "3".
-func (w *inquiry) queue(target, queue string) error {
+// queue keeps the irqs of one queue: "rx-3", "tx-0", "3". A handler named as the interface is none.
+func (w *inquiry) queue(target, name, queue string) error {
 	direction, number, ok := queueOf(queue)
 	var kept []int
 	var there []string
-	for _, n := range slices.Compact(slices.Sorted(slices.Values(w.concerned))) {
+	for _, n := range w.sortedConcerned() {
 		q := w.Machine.IRQ(n)
 		if q == nil {
 			continue
 		}
 		for _, h := range q.Handlers {
 			d, i, isQueue := queueOf(h.Name)
-			if h.Name == queue || ok && isQueue && i == number && (d == "" || direction == "" || d == direction) {
+			if h.Name == queue || ok && isQueue && h.Name != name && i == number && (d == "" || direction == "" || d == direction) {
 				kept = append(kept, n)
 			}
 			there = append(there, h.Name)

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -164,20 +165,20 @@ func (w *inquiry) uio(name string) error {
 
 // opened adds the processes that have one of the paths open.
 func (w *inquiry) opened(paths ...string) {
-	if w.scanned == nil {
-		w.scanAgain()
-	}
-	for _, h := range w.having(w.scanned, paths...) {
+	for _, h := range w.having(w.processesNow(), paths...) {
 		w.hold(h)
 	}
 }
 
-// scanAgain looks at the processes where no irq asked for them.
-func (w *inquiry) scanAgain() {
-	w.scanned = w.scan(w.extra...)
-	if w.scanned.denied > 0 {
-		w.addBlind(Blind{What: "processes that have it open", Why: strconv.Itoa(w.scanned.denied) + " processes do not let their descriptors be read", Cure: "run it as root"})
+// processesNow looks at the processes if no irq asked for them before.
+func (w *inquiry) processesNow() *scan {
+	if w.scanned == nil {
+		w.scanned = w.scan(w.extra...)
+		if n := w.scanned.denied; n > 0 {
+			w.addBlind(Blind{What: "processes that have it open", Why: fmt.Sprintf("the descriptors of %d of %d processes may not be read", n, w.scanned.seen), Cure: "run it as root"})
+		}
 	}
+	return w.scanned
 }
 
 // named takes the name of a handler, of an architecture row or of a driver.

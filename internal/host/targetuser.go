@@ -50,9 +50,6 @@ func (w *inquiry) unit(target string) (bool, error) {
 
 // heldBy adds the irqs and the bare devices that a holder has, and only that holder.
 func (w *inquiry) heldBy(is func(Holder) bool) bool {
-	if w.scanned == nil {
-		w.scanAgain()
-	}
 	for i := range w.Machine.IRQs {
 		q := &w.Machine.IRQs[i]
 		mine := slices.DeleteFunc(slices.Clone(q.Holders), func(h Holder) bool { return !is(h) })
@@ -62,8 +59,9 @@ func (w *inquiry) heldBy(is func(Holder) bool) bool {
 		}
 	}
 	found := len(w.concerned) > 0
-	for i := range w.scanned.processes {
-		p := &w.scanned.processes[i]
+	processes := w.processesNow().processes
+	for i := range processes {
+		p := &processes[i]
 		if h := w.identify(p); is(h) && slices.ContainsFunc(p.files, isHold) {
 			h.Via = viaOf(p)
 			w.hold(h)
@@ -115,9 +113,6 @@ func (w *inquiry) gpioName(target string) (bool, error) {
 }
 
 func (w *inquiry) gpio(target string, is func(GPIOLine) bool) error {
-	if w.scanned == nil {
-		w.scanAgain()
-	}
 	for _, line := range w.gpioLines() {
 		if !is(line) {
 			continue
@@ -126,8 +121,8 @@ func (w *inquiry) gpio(target string, is func(GPIOLine) bool) error {
 		if !line.Used {
 			continue
 		}
-		holders := w.lineHolders(line, w.scanned)
-		for _, h := range orUnknown(holders, w.unnamedLine(line, w.scanned)) {
+		holders := w.lineHolders(line, w.processesNow())
+		for _, h := range orUnknown(holders, w.unnamedLine(line, w.processesNow())) {
 			h.Device = line.Chip + "/" + strconv.Itoa(line.Offset)
 			w.hold(h)
 		}

@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -59,11 +60,16 @@ func vfioVia(p *process, d *Device) (via string, certain bool) {
 			if strings.HasSuffix(syspath(f.info), "/"+d.short()) {
 				return fmt.Sprintf("its device descriptor (fd %d)", f.number), true
 			}
-		case f.target == anonymousDevice && via == "":
+		case f.target == anonymousDevice && via == "" && !p.hasOwnVFIO():
 			via = fmt.Sprintf("a VFIO device descriptor (fd %d), of which this kernel does not say the device", f.number)
 		}
 	}
 	return via, false
+}
+
+// hasOwnVFIO reports whether p opened a group or a device node itself: its unnamed device descriptors are then of those.
+func (p *process) hasOwnVFIO() bool {
+	return slices.ContainsFunc(p.files, func(d descriptor) bool { return strings.HasPrefix(d.target, "/dev/vfio/") })
 }
 
 func syspath(info string) (path string) {

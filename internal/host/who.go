@@ -49,6 +49,9 @@ func (a *Answer) Held() bool { return len(a.Holders) > 0 }
 // (its name, or gpiochip0/17), pid:4711 or a pid, a unit, the name of a handler, a driver or an architecture row.
 // A target that names nothing here is irq.ErrNoSuchDevice, a malformed one irq.ErrInvalidParameter.
 func (r *Root) Who(ctx context.Context, target string) (*Answer, error) {
+	if target == "" {
+		return nil, &irq.Error{Code: irq.ErrInvalidParameter, Operation: "look up", Name: target, Reason: irq.ReasonMalformed, Detail: "there is no target"}
+	}
 	w := &inquiry{reading: r.reading(ctx, Options{Parts: PartDevices | PartDetail | PartHolders | PartThreads | PartDescriptors})}
 	w.Answer = &Answer{Target: target, Holders: []Holder{}}
 	path := w.canonicalPath(target)
@@ -91,7 +94,7 @@ func (w *inquiry) unknown(target, detail string, remedies ...string) error {
 
 // finish copies the irqs concerned with what one screen shows of them, and collects their holders.
 func (w *inquiry) finish() {
-	w.only = slices.Compact(slices.Sorted(slices.Values(w.concerned)))
+	w.only = append([]int{}, w.sortedConcerned()...) // not nil, which is all
 	w.affinities()
 	w.reading.spurious()
 	w.eachIRQ(func(q *IRQ) {
@@ -124,26 +127,27 @@ func (w *inquiry) hold(h Holder) {
 
 // deviceHolders adds who holds a device apart from its irqs: a process by VFIO or UIO, else the bound driver.
 func (w *inquiry) deviceHolders(d *Device) {
-	passive := strings.HasPrefix(d.Driver, "vfio") || strings.HasPrefix(d.Driver, "uio")
-	if w.scanned != nil {
-		for _, h := range w.vfioHolders(w.scanned, d) {
-			if h.Certain || strings.HasPrefix(d.Driver, "vfio") {
-				h.Device = d.short()
-				w.hold(h)
-			}
-		}
-		if d.UIO != "" {
-			for _, h := range w.having(w.scanned, "/dev/"+d.UIO) {
-				h.Device = d.short()
-				w.hold(h)
-			}
-		}
-	}
-	if d.Driver != "" && !passive {
+	var found []Holder
+	switch passive := strings.Contains(d.Driver, "vfio") || strings.Contains(d.Driver, "uio"); {
+	case d.Driver == "":
+		return
+	case !passive:
 		h := Holder{Certain: true}
-		h.Kind, h.Driver, h.Device = irq.HolderKernel, d.Driver, d.short()
+		h.Kind, h.Driver = irq.HolderKernel, d.Driver
+		found = []Holder{h}
+	case d.UIO != "":
+		found = w.having(w.processesNow(), "/dev/"+d.UIO)
+	default:
+		found = w.vfioHolders(w.processesNow(), d)
+	}
+	for _, h := range found {
+		h.Device = d.short()
 		w.hold(h)
 	}
+}
+
+func (w *inquiry) sortedConcerned() []int {
+	return slices.Compact(slices.Sorted(slices.Values(w.concerned)))
 }
 
 // concern adds irqs to the answer.
