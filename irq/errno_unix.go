@@ -2,7 +2,10 @@
 
 package irq
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 func (c Code) matchesErrno(target error) bool {
 	errno, ok := target.(syscall.Errno)
@@ -33,3 +36,6 @@ func (c Code) Errno() syscall.Errno {
 	}
 	return 0
 }
+
+// matchesCause reports whether err is, or wraps, the errno of the same sense.
+func (c Code) matchesCause(err error) bool { return errors.Is(err, c.Errno()) }

@@ -1,0 +1,101 @@
+package irq
+
+import (
+	"context"
+	"iter"
+)
+
+// History iterates over the events that are still in the ring, oldest first: those of one vector, or
+// all if v is zero. An event of several vectors (a refusal) counts for each of its conflicts.
+func (r *Registry) History(v Vector) iter.Seq[Event] {
+	return func(yield func(Event) bool) {
+		for e, ok := r.log.next(0); ok; e, ok = r.log.next(e.Sequence) {
+			if (v.IsZero() || e.concerns(v)) && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+func (e Event) concerns(v Vector) bool {
+	if e.Vector == v {
+		return true
+	}
+	if e.Refused != nil {
+		for _, c := range e.Refused.Conflicts {
+			if c.Vector == v {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// next returns the first event after that sequence.
+func (h *history) next(after uint64) (Event, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.nextLocked(after)
+}
+
+func (h *history) nextLocked(after uint64) (Event, bool) {
+	e, ok := h.events.next(after)
+	f, other := h.refused.next(after)
+	if other && (!ok || f.Sequence < e.Sequence) {
+		return f, true
+	}
+	return e, ok
+}
+
+// Watch reads events with a sequence number greater than since from the ring (0: from now on).
+func (r *Registry) Watch(since uint64) *Watcher {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	if since == 0 || since > r.log.sequence {
+		since = r.log.sequence
+	}
+	return &Watcher{log: &r.log, at: since, closed: make(chan struct{})}
+}
+
+// A Watcher never slows the registry: a slow one misses events and is told how many. It is for one goroutine.
+type Watcher struct {
+	log    *history
+	at     uint64
+	closed chan struct{}
+}
+
+// Next returns the next event; lost is how many before it fell out of the ring (a refusal that was
+// counted on a later entry is one of them). It waits, or returns the context's error, or ErrNotConnected
+// (ReasonClosed) after Close.
+func (w *Watcher) Next(ctx context.Context) (e Event, lost uint64, err error) {
+	for {
+		e, news, ok := w.log.nextOr(w.at)
+		if ok {
+			lost, w.at = e.Sequence-w.at-1, e.Sequence
+			return e, lost, nil
+		}
+		select {
+		case <-news:
+		case <-w.closed:
+			return Event{}, 0, closedError("watcher")
+		case <-ctx.Done():
+			return Event{}, 0, context.Cause(ctx)
+		}
+	}
+}
+
+// nextOr returns the next event, or what is closed when there is one.
+func (h *history) nextOr(after uint64) (e Event, news <-chan struct{}, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e, ok = h.nextLocked(after); ok {
+		return e, nil, true
+	}
+	if h.news == nil {
+		h.news = make(chan struct{})
+	}
+	return e, h.news, false
+}
+
+// Close ends the watching; it may be called while Next waits, and once.
+func (w *Watcher) Close() { close(w.closed) }
