@@ -93,7 +93,7 @@ func (g *Gate) Allow(v irq.Vector, q *irq.Request) (account string, quota int, e
 
 // Explicit refuses v only if a rule names it and grants no connecting: for vectors that ivtd cannot grant
 // to anybody, whose holder every user can read in /proc/interrupts.
-func (g *Gate) Explicit(v irq.Vector, operation string) error {
+func (g *Gate) Explicit(v irq.Vector, operation string) *irq.Error {
 	d := g.decided()
 	if r := d.rule(v.String()); r != nil && !r.Access.includes(AccessIRQ) {
 		return g.refuse(d.policy, operation, v, r, fmt.Sprintf("the rule grants access %q", r.Access))

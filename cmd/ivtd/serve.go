@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/ivtd/ivt/internal/daemon"
+	"github.com/ivtd/ivt/internal/host"
+	"github.com/ivtd/ivt/internal/version"
+)
+
+// stopTime is how long calls under way may take when ivtd is told to stop.
+const stopTime = 5 * time.Second
+
+// serve is the daemon's life: it takes the socket, opens the sources, serves, and lets go.
+func (o *options) serve(log *slog.Logger) error {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	p, err := o.load()
+	if err != nil {
+		return fmt.Errorf("policy: %w", err)
+	}
+	lock, listeners, err := o.listen(log)
+	if err != nil {
+		return err
+	}
+	if lock != nil {
+		defer lock.Close()
+	}
+	root, err := host.Open("/")
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	s, err := daemon.New(daemon.Config{Policy: p, Load: o.load, Owner: os.Geteuid(), Log: log, Version: version.String(), Host: daemon.HostOf(root)})
+	if err != nil {
+		return err
+	}
+	return attend(s, log, listeners, signals)
+}
+
+// listen takes what socket activation hands down, or makes the socket.
+func (o *options) listen(log *slog.Logger) (*daemon.Lock, []net.Listener, error) {
+	listeners, err := daemon.Activated()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(listeners) > 0 {
+		return nil, listeners, nil // whoever activated us sees to it that there is one of us
+	}
+	socket := o.places.Socket
+	if o.places == (daemon.Places{Socket: socket, Mode: o.places.Mode, Policy: o.places.Policy}) && socket == daemon.SystemPlaces().Socket {
+		if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
+			return nil, nil, fmt.Errorf("%w; choose another place with --socket", err)
+		}
+	}
+	lock, err := daemon.AcquireLock(socket)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := lock.Listen(socket, o.places.Mode)
+	if err != nil {
+		return nil, nil, errors.Join(err, lock.Close())
+	}
+	log.Info("serving", "socket", socket, "pid", os.Getpid())
+	return lock, []net.Listener{l}, nil
+}
+
+// attend serves until a signal ends it, or a listener fails.
+func attend(s *daemon.Server, log *slog.Logger, listeners []net.Listener, signals <-chan os.Signal) error {
+	var serving sync.WaitGroup
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		serving.Go(func() { failed <- s.Serve(l) })
+	}
+	watch, stopWatch := context.WithCancel(context.Background())
+	serving.Go(func() { daemon.Watchdog(watch, s) })
+	daemon.Notify(log, "READY=1")
+	err := heed(s, log, signals, failed)
+	daemon.Notify(log, "STOPPING=1")
+	stopWatch()
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if late := s.Close(ctx); late != nil {
+		log.Warn("some calls were cut off", "err", late)
+	}
+	serving.Wait()
+	log.Info("stopped")
+	return err
+}
+
+// heed waits for signals; it returns when the daemon is to end.
+func heed(s *daemon.Server, log *slog.Logger, signals <-chan os.Signal, failed <-chan error) error {
+	for {
+		select {
+		case err := <-failed:
+			return err
+		case got := <-signals:
+			if got != syscall.SIGHUP {
+				log.Info("stopping", "signal", got.String())
+				return nil
+			}
+			daemon.NotifyReloading(log)
+			if err := s.Reload(context.Background()); err == nil {
+				log.Debug("reloaded")
+			} // otherwise Reload has said why, and the old policy stays
+			daemon.Notify(log, "READY=1")
+		}
+	}
+}

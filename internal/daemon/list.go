@@ -1,0 +1,101 @@
+package daemon
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/ivtd/ivt/api"
+	"github.com/ivtd/ivt/internal/kernel"
+	"github.com/ivtd/ivt/irq"
+	"github.com/ivtd/ivt/varlink"
+)
+
+// pageSize is how many vectors or events one reply has.
+const pageSize = 256
+
+func (s *Server) lookup(c *varlink.Call, k *caller) error {
+	var in api.VectorIn
+	if err := c.Decode(&in); err != nil {
+		return err
+	}
+	v, err := parseVector(in.Vector, "look up")
+	if err != nil {
+		return err
+	}
+	info, err := s.seen(k, v, "look up")
+	if err != nil {
+		foreign, ok := s.foreign(k, v)
+		if !ok {
+			return err
+		}
+		info = foreign.info()
+	}
+	return c.Reply(api.LookupOut{Vector: wireInfo(info)})
+}
+
+// wireInfo puts a vector on the wire with the present names of its holders.
+func wireInfo(i irq.Info) api.Vector {
+	i.Holders = present(i.Holders)
+	i.Overdue = present(i.Overdue)
+	return api.FromInfo(i)
+}
+
+func (s *Server) list(c *varlink.Call, k *caller) error {
+	var in api.ListIn
+	if err := c.Decode(&in); err != nil {
+		return err
+	}
+	var after irq.Vector
+	if in.After != "" {
+		var err error
+		if after, err = parseVector(in.After, "list"); err != nil {
+			return err
+		}
+	}
+	visible := in.Source == ""
+	out := api.ListOut{Vectors: []api.Vector{}, Sequence: s.registry.Stats().Sequence}
+	for i := range s.registry.List(in.Source, after) {
+		if !k.gate.Visible(i.Vector) {
+			continue
+		}
+		visible = true
+		if in.Held && i.State == irq.StateFree {
+			continue
+		}
+		if len(out.Vectors) == pageSize {
+			out.Next = out.Vectors[pageSize-1].Name
+			break
+		}
+		out.Vectors = append(out.Vectors, wireInfo(i))
+	}
+	if !visible && in.After == "" {
+		return noSuchSource("list", in.Source)
+	}
+	return c.Reply(out)
+}
+
+// noSuchSource is the answer for what is not there and for what policy hides: the same one.
+func noSuchSource(operation, name string) *irq.Error {
+	return &irq.Error{Code: irq.ErrNoSuchDevice, Operation: operation, Name: name, Reason: irq.ReasonNoSuchSource,
+		Detail: "there is no such source", Remedies: []string{"ivt list", "name the device in the policy: [[device]] match = { … }, see ivtd.toml(5)"}}
+}
+
+func (s *Server) status(c *varlink.Call, _ *caller) error {
+	stats, wire, p := s.registry.Stats(), s.wire.Stats(), s.live.Load()
+	out := api.StatusOut{
+		Instance: s.registry.Instance(), Version: s.config.Version, Since: s.since.Round(0).UTC(), PID: pid(), Policy: p.Summary(),
+		Sources: slices.Sorted(maps.Keys(s.sources.all())), Vectors: stats.Vectors, Connections: stats.Connections, Orphans: stats.Orphans,
+		Waiting: stats.Waiting, Sessions: wire.Sessions, Sequence: stats.Sequence, Refusals: map[string]int{},
+	}
+	for code, n := range stats.Refusals {
+		out.Refusals[fmt.Sprint(uint32(code))] = int(min(n, math.MaxInt))
+	}
+	open, limit := kernel.DescriptorsInUse()
+	out.Limits = []string{
+		fmt.Sprintf("sessions: %d of %d", wire.Sessions, s.config.Sessions),
+		fmt.Sprintf("file descriptors: %d of %d (RLIMIT_NOFILE)", open, limit),
+	}
+	return c.Reply(out)
+}

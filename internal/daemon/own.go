@@ -1,0 +1,173 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ivtd/ivt/api"
+	"github.com/ivtd/ivt/irq"
+	"github.com/ivtd/ivt/varlink"
+)
+
+// own returns a connection that the caller holds: its process and no other, whoever knows the id (rule 7).
+func (s *Server) own(k *caller, id, operation string) (*irq.Connection, error) {
+	c, err := s.registry.Connection(id)
+	if err != nil {
+		return nil, err
+	}
+	if h := c.Holder(); !h.SameProcess(k.holder) {
+		return nil, &irq.Error{Code: irq.ErrAccessDenied, Operation: operation, Name: id, Reason: irq.ReasonDenied,
+			Detail:   fmt.Sprintf("the connection is held by %s, not by pid %d", h, k.holder.PID),
+			Rule:     &irq.Rule{Text: "built in: who holds a connection is who may use it"},
+			Remedies: []string{"ask the holder", "sudo ivt revoke " + id}}
+	}
+	return c, nil
+}
+
+// current refuses a generation that is over.
+func current(c *irq.Connection, generation uint64, operation string) error {
+	if now := c.Generation(); now != generation {
+		return &irq.Error{Code: irq.ErrNotConnected, Operation: operation, Name: c.ID(), Reason: irq.ReasonStaleGeneration,
+			Detail: fmt.Sprintf("generation %d is over, the present one is %d", generation, now), Remedies: []string{"use what the last connect or resume returned"}}
+	}
+	return nil
+}
+
+func (s *Server) disconnect(c *varlink.Call, k *caller) error {
+	var in api.ConnectionIn
+	if err := c.Decode(&in); err != nil {
+		return err
+	}
+	connection, err := s.own(k, in.Connection, "disconnect")
+	if err == nil {
+		err = current(connection, in.Generation, "disconnect")
+	}
+	if err == nil {
+		err = connection.Disconnect(s.base)
+	}
+	if err != nil {
+		return err
+	}
+	return c.Reply(nil)
+}
+
+func (s *Server) setSuccessor(c *varlink.Call, k *caller) error {
+	var in api.SetSuccessorIn
+	if err := c.Decode(&in); err != nil {
+		return err
+	}
+	if in.PID < 0 {
+		return malformed("set successor", in.Connection, "a pid is not negative")
+	}
+	connection, err := s.own(k, in.Connection, "set successor")
+	if err == nil {
+		err = connection.SetSuccessor(in.Generation, in.PID)
+	}
+	if err != nil {
+		return err
+	}
+	return c.Reply(nil)
+}
+
+func (s *Server) mask(c *varlink.Call, k *caller) error {
+	return s.setMask(c, k, "mask", (*irq.Connection).Mask)
+}
+
+func (s *Server) unmask(c *varlink.Call, k *caller) error {
+	return s.setMask(c, k, "unmask", (*irq.Connection).Unmask)
+}
+
+func (s *Server) setMask(c *varlink.Call, k *caller, operation string, do func(*irq.Connection, uint64, irq.Vector) error) error {
+	var in api.MaskIn
+	if err := c.Decode(&in); err != nil {
+		return err
+	}
+	v, err := parseVector(in.Vector, operation)
+	if err != nil {
+		return err
+	}
+	connection, err := s.own(k, in.Connection, operation)
+	if err == nil {
+		err = do(connection, in.Generation, v)
+	}
+	if err != nil {
+		return err
+	}
+	return c.Reply(nil)
+}
+
+func (s *Server) doorbell(c *varlink.Call, k *caller) error {
+	var in api.VectorIn
+	if err := errors.Join(c.Plain(), c.Decode(&in)); err != nil {
+		return err
+	}
+	return s.ring(k, in.Vector, "ring", func(v irq.Vector, src ringer) error {
+		fd, err := src.Doorbell(v, k.holder)
+		if err != nil {
+			return err
+		}
+		p := page{}
+		p.put(fd)
+		defer p.close()
+		return c.Reply(api.DoorbellOut{}, p.fds...)
+	})
+}
+
+func (s *Server) raise(c *varlink.Call, k *caller) error {
+	var in api.RaiseIn
+	if err := c.Decode(&in); err != nil {
+		return err
+	}
+	return s.ring(k, in.Vector, "raise", func(v irq.Vector, src ringer) error {
+		if v.Scheme() != "soft" {
+			if err := s.administrator(k, "raise", in.Vector); err != nil {
+				return err
+			}
+		}
+		if err := src.Raise(v, max(in.Count, 1)); err != nil {
+			return err
+		}
+		return c.Reply(nil)
+	})
+}
+
+// ringer is what of a source ringing needs.
+type ringer interface {
+	Doorbell(v irq.Vector, raiser irq.Holder) (int, error)
+	Raise(v irq.Vector, count uint64) error
+}
+
+// ring finds the vector that is to be rung: visibility, then policy, then whether there is such a thing.
+func (s *Server) ring(k *caller, name, operation string, do func(irq.Vector, ringer) error) error {
+	v, err := parseVector(name, operation)
+	if err != nil {
+		return err
+	}
+	info, err := s.seen(k, v, operation)
+	if err != nil {
+		return err
+	}
+	if err := k.gate.AllowRaise(info.Vector, operation); err != nil {
+		return err
+	}
+	src := s.sources.get(info.Vector.Source)
+	if src == nil {
+		return sourceGone(operation, info.Vector)
+	}
+	return do(info.Vector, src)
+}
+
+// seen looks a vector up for a caller; one that policy hides is not there.
+func (s *Server) seen(k *caller, v irq.Vector, operation string) (irq.Info, error) {
+	info, err := s.registry.Lookup(v)
+	if err == nil && !k.gate.Visible(info.Vector) {
+		err = noSuchSource(operation, v.String())
+	}
+	var refusal *irq.Error
+	if errors.As(err, &refusal) {
+		named := *refusal
+		named.Operation = operation
+		return info, &named
+	}
+	return info, err
+}

@@ -1,0 +1,26 @@
+//go:build linux
+
+package kernel
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// DescriptorsInUse returns how many descriptors this process has open, and how many it may (RLIMIT_NOFILE,
+// getrlimit(2)). A number that the system does not tell is 0.
+func DescriptorsInUse() (open int, limit uint64) {
+	if entries, err := os.ReadDir("/proc/self/fd"); err == nil {
+		open = len(entries) - 1 // the one that reads them
+	}
+	var r unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r) == nil {
+		limit = r.Cur
+	}
+	return open, limit
+}
+
+// LockFile takes an exclusive lock on an open file (flock(2)) without waiting, which every copy of the
+// descriptor holds until the last one is closed. EAGAIN: another process has it.
+func LockFile(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) }

@@ -1,0 +1,197 @@
+package ivt
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"syscall"
+
+	"github.com/ivtd/ivt/api"
+	"github.com/ivtd/ivt/irq"
+	"github.com/ivtd/ivt/varlink"
+)
+
+// wire is the transport of Linux: Varlink on a Unix socket.
+type wire struct {
+	path, why string
+
+	mu     sync.Mutex
+	shared *varlink.Conn // nil: none, or broken
+}
+
+func newTransport(path, why string) (transport, error) { return &wire{path: path, why: why}, nil }
+
+func (w *wire) dial(ctx context.Context) (*varlink.Conn, error) {
+	c, err := varlink.Dial(ctx, w.path)
+	switch {
+	case err == nil:
+		return c, nil
+	case ctx.Err() != nil:
+		return nil, ended(ctx, "connect", "ivtd at "+w.path+" did not answer")
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("%w at %s (%s): start one with ivtd, or sudo systemctl start ivtd: %w", ErrNoDaemon, w.path, w.why, err)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &irq.Error{Code: irq.ErrAccessDenied, Operation: "connect", Reason: irq.ReasonDenied, Err: err,
+			Detail: "the socket " + w.path + " does not let this user in", Remedies: []string{"ls -l " + w.path, "run your own ivtd, and use --user"}}
+	}
+	return nil, err
+}
+
+// session returns the shared session; used says that it was there before.
+func (w *wire) session(ctx context.Context) (c *varlink.Conn, used bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.shared != nil {
+		return w.shared, true, nil
+	}
+	if c, err = w.dial(ctx); err == nil {
+		w.shared = c
+	}
+	return c, false, err
+}
+
+// forget drops a session that failed, so that the next call makes another.
+func (w *wire) forget(c *varlink.Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.shared == c {
+		w.shared = nil
+	}
+	c.Close()
+}
+
+func (w *wire) call(ctx context.Context, method string, in, out any) error {
+	d, err := w.receive(ctx, method, in, out, false)
+	if err == nil {
+		d.Close()
+	}
+	return err
+}
+
+func (w *wire) receive(ctx context.Context, method string, in, out any, alone bool) (received, error) {
+	if alone {
+		c, err := w.dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer c.Close()
+		d, _, err := exchange(ctx, c, method, in, out)
+		return d, err
+	}
+	c, used, err := w.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d, broken, err := exchange(ctx, c, method, in, out)
+	if !broken {
+		return d, err
+	}
+	w.forget(c)
+	// ivtd may have been restarted since the session was used last. What it had granted without an answer it took
+	// back, so asking again is safe; only ringing is not asked twice.
+	if used && errors.Is(err, ErrNoDaemon) && method != "Raise" {
+		return w.receive(ctx, method, in, out, false)
+	}
+	return nil, err
+}
+
+// exchange makes one call. broken says that the session is of no more use.
+func exchange(ctx context.Context, c *varlink.Conn, method string, in, out any) (d received, broken bool, err error) {
+	d, err = c.CallDescriptors(ctx, api.Name+"."+method, in, out)
+	if err == nil {
+		return d, false, nil
+	}
+	var answer *varlink.Error
+	broken = !errors.As(err, &answer) || answer.Name == varlink.ErrorTooManySessions
+	return nil, broken, translate(ctx, method, err)
+}
+
+// translate makes an *irq.Error of every answer that is an error.
+func translate(ctx context.Context, method string, err error) error {
+	var answer *varlink.Error
+	if !errors.As(err, &answer) {
+		if ctx.Err() != nil {
+			return ended(ctx, method, "ivtd had not answered yet")
+		}
+		return fmt.Errorf("%w that answers: %w", ErrNoDaemon, err)
+	}
+	if e, ok := api.ParseError(answer.Name, answer.Parameters); ok {
+		return e
+	}
+	e := &irq.Error{Operation: method, Err: answer}
+	switch answer.Name {
+	case varlink.ErrorTooManySessions:
+		e.Code, e.Reason, e.Detail = irq.ErrNoResources, irq.ReasonQuota, "ivtd has as many sessions as it takes"
+		e.Remedies = []string{"close sessions that are not used", "let the administrator raise sessions_per_user in [limits] of the policy"}
+	case varlink.ErrorInvalidParameter:
+		e.Code, e.Reason, e.Detail = irq.ErrInvalidParameter, irq.ReasonMalformed, "ivtd does not take the parameter "+parameter(answer.Parameters)
+	case varlink.ErrorPermissionDenied:
+		e.Code, e.Reason = irq.ErrAccessDenied, irq.ReasonDenied
+	case varlink.ErrorMethodNotFound, varlink.ErrorMethodNotImplemented, varlink.ErrorInterfaceNotFound:
+		e.Code, e.Detail, e.Remedies = irq.ErrNotSupported, "this ivtd has no such call", []string{"upgrade ivtd", "ivt version"}
+	default:
+		return fmt.Errorf("%s: ivtd failed: %w", method, err)
+	}
+	return e
+}
+
+// parameter is the one that InvalidParameter names.
+func parameter(parameters json.RawMessage) string {
+	var p struct{ Parameter string }
+	if json.Unmarshal(parameters, &p) != nil || p.Parameter == "" {
+		return "that was sent"
+	}
+	return p.Parameter
+}
+
+func (w *wire) more(ctx context.Context, method string, in any) (replies, error) {
+	c, err := w.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.More(ctx, api.Name+"."+method, in)
+	if err != nil {
+		c.Close()
+		return nil, translate(ctx, method, err)
+	}
+	return &stream{ctx: ctx, method: method, conn: c, replies: s}, nil
+}
+
+// stream is a call with many replies on a session of its own.
+type stream struct {
+	ctx     context.Context // of the call that it is
+	method  string
+	conn    *varlink.Conn
+	replies *varlink.Stream
+}
+
+func (s *stream) next(out any) (more bool, err error) {
+	switch err := s.replies.Next(out); {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return false, nil
+	default:
+		return false, translate(s.ctx, s.method, err)
+	}
+}
+
+func (s *stream) close() {
+	s.replies.Close() // ends the call by closing the session, which is what we want
+	s.conn.Close()
+}
+
+func (w *wire) close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.shared == nil {
+		return nil
+	}
+	c := w.shared
+	w.shared = nil
+	return c.Close()
+}
