@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ivtd/ivt/irq"
 )
@@ -55,17 +56,35 @@ func (s *settings) int(key string, missing, least, most int) int {
 	return int(n)
 }
 
-// bool reads true or false; false if missing.
-func (s *settings) bool(key string) bool {
+// bool reads true or false, or gives missing.
+func (s *settings) bool(key string, missing bool) bool {
 	v, ok := s.value(key)
 	if !ok {
-		return false
+		return missing
 	}
 	b, ok := v.(bool)
 	if !ok {
 		s.wrong(key, "is %v where true or false is needed", v)
 	}
 	return b
+}
+
+// duration reads a time from 0 to most, as a time.Duration or a text such as "5ms"; 0 if missing.
+func (s *settings) duration(key string, most time.Duration) time.Duration {
+	v, ok := s.value(key)
+	if !ok {
+		return 0
+	}
+	d, ok := v.(time.Duration)
+	if text, isText := v.(string); isText {
+		parsed, err := time.ParseDuration(text)
+		d, ok = parsed, err == nil
+	}
+	if !ok || d < 0 || d > most {
+		s.wrong(key, "is %v where a time from 0s to %v is needed", v, most)
+		return 0
+	}
+	return d
 }
 
 // word reads one of the words; the first one if missing.

@@ -4,6 +4,7 @@ package source
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/irq"
@@ -31,7 +32,7 @@ func softSpec(c Config) (irq.SourceSpec, error) {
 	s := c.read()
 	group := irq.Group{
 		Count:     s.int("vectors", 64, 1, irq.MaxIndex+1),
-		Shareable: s.bool("shareable"),
+		Shareable: s.bool("shareable", false),
 		Trigger:   irq.Trigger(s.word("trigger", string(irq.TriggerEdge), string(irq.TriggerLevel))),
 		Maskable:  true,
 		Delivery:  irq.DeliveryStream,
@@ -47,6 +48,10 @@ func (softScheme) Open(_ context.Context, c Config) (Source, error) {
 	streams, err := newStreams(c)
 	if err != nil {
 		return nil, err
+	}
+	if spec.Instance, err = streams.instance(c, c.Name); err != nil {
+		streams.close()
+		return nil, fmt.Errorf("keep the instance of %s: %w", c.Name, err)
 	}
 	s := &soft{spec: spec, streams: streams, bells: newBells(streams.relay, streams.keep), gone: make(chan struct{})}
 	s.spec.Wiring = s
@@ -86,8 +91,8 @@ func (s *soft) Unwire(c irq.Claim) error {
 	return nil
 }
 
-func (s *soft) Descriptors(v irq.Vector, generation uint64) (Descriptors, error) {
-	return s.streams.descriptors(v, generation)
+func (s *soft) Descriptors(c irq.Claim) (Descriptors, error) {
+	return s.streams.descriptors(c)
 }
 
 func (s *soft) Doorbell(v irq.Vector, raiser irq.Holder) (int, error) {

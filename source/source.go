@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ivtd/ivt/irq"
 )
@@ -32,11 +33,14 @@ type Found struct {
 // Config is what a source is opened with; it comes from the policy.
 type Config struct {
 	Name     string
-	Instance string         // empty: new
+	Instance string         // empty: that of what was kept, else a new one
 	Settings map[string]any // what the policy says in [soft.NAME] or [[device]]: vectors, shareable, interrupts, budget, debounce, …
 	Root     string         // "/" or a rooted tree, for what is read from /sys
 	Keep     Keep           // nil: nothing outlives this process
 	Ack      Ack            // nil: acknowledgements that holders send are dropped
+	// Foreign finds the processes outside ivt that have a device file open, by its path (/dev/vfio/12),
+	// so that EBUSY can name them. nil: they are unknown, and the error says so.
+	Foreign func(path string) []irq.Holder
 }
 
 // An Ack is called for each acknowledgement that the holder of a claim sends on its stream: of delivery
@@ -60,10 +64,11 @@ type Source interface {
 	Spec() irq.SourceSpec
 	// Attached gives the source its lines to raise, once, before any Wire.
 	Attached(s *irq.Source)
-	// Descriptors returns what the holder of that claim gets, as copies that are the caller's: it sends
-	// them and then calls their Close. (A number that stays the source's could be closed, and name another
-	// file, while the caller still sends it: claims are revoked at any time.) After Unwire: irq.ErrNotConnected.
-	Descriptors(v irq.Vector, generation uint64) (Descriptors, error)
+	// Descriptors returns what the holder of that claim gets (of c, Vector, Connection and Generation count), as
+	// copies that are the caller's: it sends them and then calls their Close. (A number that stays the source's could
+	// be closed, and name another file, while the caller still sends it: claims are revoked at any time.) What is
+	// to be read is blocking; a client that wants otherwise sets O_NONBLOCK. After Unwire: irq.ErrNotConnected.
+	Descriptors(c irq.Claim) (Descriptors, error)
 	// Doorbell returns a copy of the raiser's half, which the caller sends and closes, or irq.ErrNotSupported. The same
 	// raiser gets the same one for the same vector. It outlives the holder of v, and ends with its raiser's process.
 	Doorbell(v irq.Vector, raiser irq.Holder) (fd int, err error)
@@ -75,6 +80,18 @@ type Source interface {
 	Gone() <-chan struct{}
 	// Close lets the device go. Every claim has been unwired.
 	Close() error
+}
+
+// A Settler is a Source with something to do after a restart: Settle is called once, when every claim that
+// goes on has been adopted. What a former process had wired for others then ends.
+type Settler interface {
+	Settle() error
+}
+
+// A Checker is a Scheme that can judge settings without opening anything (ivtd --check-config).
+// It returns what Open would say of them: irq.ErrInvalidParameter.
+type Checker interface {
+	Check(c Config) error
 }
 
 // Descriptors are what one claim is given: copies, which the caller closes when it has sent them.
@@ -97,10 +114,17 @@ type Keep interface {
 	All() map[string]Kept
 }
 
+// A Counting Keep also has a number for each key, which changes without a call: where a source had got to in what it reads. It is
+// nil if key is unknown, and valid until key is put anew or dropped.
+type Counting interface {
+	Counter(key string) *atomic.Uint64
+}
+
 // Kept is one entry of a Keep.
 type Kept struct {
 	Value []byte
 	FDs   []int
+	Count uint64 // of a Counting keep
 }
 
 var (

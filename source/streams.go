@@ -11,7 +11,7 @@ import (
 	"github.com/ivtd/ivt/irq"
 )
 
-// streams are the streams of one source, by vector and generation.
+// streams are the streams of one source, by claim.
 type streams struct {
 	relay *relay
 	ack   Ack
@@ -22,28 +22,28 @@ type streams struct {
 	kept map[string]Kept // what a former process kept and nobody has adopted yet
 }
 
+// claimKey names a claim: generations count within a connection.
 type claimKey struct {
 	vector     irq.Vector
+	connection string
 	generation uint64
 }
 
-func keyOf(c irq.Claim) claimKey { return claimKey{c.Vector, c.Generation} }
+func keyOf(c irq.Claim) claimKey { return claimKey{c.Vector, c.Connection, c.Generation} }
 
 // String is the key of a stream in a Keep.
 func (k claimKey) String() string {
-	return fmt.Sprintf("stream/%s/%d/%d", k.vector.Type, k.vector.Index, k.generation)
+	return fmt.Sprintf("stream/%s/%d/%s/%d", k.vector.Type, k.vector.Index, k.connection, k.generation)
 }
 
 // newStreams starts the relay for a source; close ends its use.
 func newStreams(c Config) (*streams, error) {
+	c = c.complete()
 	r, err := useRelay()
 	if err != nil {
 		return nil, fmt.Errorf("open %s: start the relay: %w", c.Name, err)
 	}
 	s := &streams{relay: r, ack: c.Ack, keep: c.Keep, open: map[claimKey]*stream{}, kept: map[string]Kept{}}
-	if c.Keep == nil {
-		s.keep = noKeep{}
-	}
 	for key, kept := range s.keep.All() {
 		s.kept[key] = kept
 	}
@@ -100,6 +100,20 @@ func (s *streams) take(key string) (Kept, bool) {
 	return kept, ok
 }
 
+// instance returns the instance of a source whose descriptors do not tell: the kept one, if it is of the same
+// identity, else what the caller says or a new one.
+func (s *streams) instance(c Config, identity string) (string, error) {
+	kept, ok := s.take(instanceKey)
+	closeAll(kept.FDs)
+	if was, instance, found := strings.Cut(string(kept.Value), "\n"); ok && found && was == identity {
+		return instance, nil
+	}
+	c = c.complete()
+	return c.Instance, s.keep.Put(instanceKey, []byte(identity+"\n"+c.Instance))
+}
+
+const instanceKey = "instance"
+
 // takeAll removes and returns all that was kept under keys that begin with prefix.
 func (s *streams) takeAll(prefix string) map[string]Kept {
 	s.mu.Lock()
@@ -127,14 +141,24 @@ func (s *streams) unwire(c irq.Claim) {
 }
 
 // descriptors returns what the holder of a claim gets.
-func (s *streams) descriptors(v irq.Vector, generation uint64) (Descriptors, error) {
+func (s *streams) descriptors(c irq.Claim) (Descriptors, error) {
 	s.mu.Lock()
-	st := s.open[claimKey{v, generation}]
+	st := s.open[keyOf(c)]
 	s.mu.Unlock()
 	if st == nil {
-		return Descriptors{}, notWired(v)
+		return Descriptors{}, notWired(c.Vector)
 	}
 	return st.descriptors()
+}
+
+// end returns the holder's end of a stream. It stays the stream's: whoever keeps Unwire from running may copy it.
+func (s *streams) end(c irq.Claim) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.open[keyOf(c)]; st != nil {
+		return st.theirs, nil
+	}
+	return -1, notWired(c.Vector)
 }
 
 // close ends whatever is left, and the use of the relay.
@@ -164,6 +188,20 @@ func closeAll(fds []int) {
 	for _, fd := range fds {
 		kernel.Close(fd)
 	}
+}
+
+// complete puts in what the caller left out.
+func (c Config) complete() Config {
+	if c.Keep == nil {
+		c.Keep = noKeep{}
+	}
+	if c.Root == "" {
+		c.Root = "/"
+	}
+	if c.Instance == "" {
+		c.Instance = newInstance()
+	}
+	return c
 }
 
 // noKeep keeps nothing.

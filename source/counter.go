@@ -1,0 +1,15 @@
+//go:build linux
+
+package source
+
+import "sync/atomic"
+
+// counterOf returns the number that a Keep has for key, or one that ends with this process.
+func counterOf(keep Keep, key string) *atomic.Uint64 {
+	if c, ok := keep.(Counting); ok {
+		if n := c.Counter(key); n != nil {
+			return n
+		}
+	}
+	return new(atomic.Uint64)
+}
