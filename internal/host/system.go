@@ -103,20 +103,21 @@ func (g *reading) arch() string {
 	for _, row := range g.Rows {
 		labels[row.Label] = true
 	}
-	chips := ""
-	for i := range g.IRQs {
-		chips += g.IRQs[i].Chip + "\n"
+	chip := func(names ...string) bool {
+		return slices.ContainsFunc(g.IRQs, func(q IRQ) bool {
+			return slices.ContainsFunc(names, func(name string) bool { return strings.Contains(q.Chip, name) })
+		})
 	}
 	switch {
 	case labels["EXT"] && labels["I/O"]:
 		return "s390x"
-	case labels["MIS"] || labels["TLB"] || strings.Contains(chips, "IO-APIC"):
+	case labels["MIS"] || labels["TLB"] || chip("IO-APIC"):
 		return "x86"
-	case strings.Contains(chips, "GIC") || labels["Err"] && labels["IPI0"]:
+	case chip("GIC") || labels["Err"] && labels["IPI0"]:
 		return "arm"
-	case strings.Contains(chips, "RISC-V"), strings.Contains(chips, "SiFive"), strings.Contains(chips, "APLIC"):
+	case chip("RISC-V", "SiFive", "APLIC"):
 		return "riscv"
-	case labels["DBL"], labels["HMI"], strings.Contains(chips, "XICS"), strings.Contains(chips, "XIVE"), strings.Contains(chips, "MPIC"):
+	case labels["DBL"] || labels["HMI"] || chip("XICS", "XIVE", "MPIC"):
 		return "powerpc"
 	}
 	return ""

@@ -3,8 +3,12 @@ package interrupts
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // synthetic is a file as a large x86 machine writes it: each irq fires on one CPU, the timer on all.
@@ -76,4 +80,57 @@ func BenchmarkReadBusy(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkAgainstProcfs reads one file alternately with this package and with prometheus/procfs, and prints how
+// many times as long and how many times as many allocations procfs takes. The file is one that procfs survives: below
+// its limit of 1 MiB, whole, with the ERR row left out.
+func BenchmarkAgainstProcfs(b *testing.B) {
+	mount := b.TempDir()
+	file := mount + "/interrupts"
+	if err := os.Mkdir(mount+"/1", 0o755); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(synthetic(128, 600)), 0o444); err != nil {
+		b.Fatal(err)
+	}
+	root, err := procfs.NewFS(mount)
+	if err != nil {
+		b.Fatal(err)
+	}
+	peer, err := root.Proc(1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ours := func() {
+		if t, err := readFile(file); err != nil || len(t.Rows) != 601 {
+			b.Fatal(t, err)
+		}
+	}
+	theirs := func() {
+		if t, err := peer.Interrupts(); err != nil || len(t) != 601 {
+			b.Fatal(len(t), err)
+		}
+	}
+	var us, them time.Duration
+	for b.Loop() {
+		start := time.Now()
+		ours()
+		middle := time.Now()
+		theirs()
+		us, them = us+middle.Sub(start), them+time.Since(middle)
+	}
+	b.ReportMetric(float64(us.Nanoseconds())/float64(b.N), "ours-ns/op")
+	b.ReportMetric(float64(them.Nanoseconds())/float64(b.N), "procfs-ns/op")
+	b.ReportMetric(float64(them)/float64(us), "times-faster")
+	b.ReportMetric(testing.AllocsPerRun(5, theirs)/testing.AllocsPerRun(5, ours), "times-fewer-allocs")
+}
+
+func readFile(name string) (*Table, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return Read(f)
 }

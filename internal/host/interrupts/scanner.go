@@ -18,8 +18,8 @@ const (
 var ErrNoHeader = errors.New("no line with CPU names (CPU0 CPU1 …)")
 
 const (
-	chunk    = 256 << 10 // bytes a read asks for
-	maxLabel = 32        // the longest label is powerpc's "HVI" or an irq number; it has no blank
+	chunk    = 64 << 10 // bytes a read asks for
+	maxLabel = 32       // the longest label is powerpc's "HVI" or an irq number; it has no blank
 )
 
 // A RawRow is one line. Its slices are valid until the next call of Scanner.Next. See Row for the fields.
