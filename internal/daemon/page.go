@@ -36,7 +36,7 @@ func (s *Server) fill(p *page, c *irq.Connection, from int) error {
 			p.close()
 			return sourceGone("connect", v)
 		}
-		d, err := src.Descriptors(v, generation)
+		d, err := src.Descriptors(irq.Claim{Vector: v, Connection: c.ID(), Generation: generation})
 		if err != nil {
 			p.close()
 			return err
