@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"github.com/ivtd/ivt/internal/doctor/explain"
+	"github.com/ivtd/ivt/internal/version"
+	"github.com/ivtd/ivt/irq"
+)
+
+// addCommon adds what every system has.
+func (a *app) addCommon(root *cobra.Command) {
+	root.AddCommand(a.explainCommand(), a.versionCommand(), manCommand(root))
+}
+
+func (a *app) explainCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "explain CODE|NAME|'log line'|-",
+		GroupID: groupLook,
+		Short:   "what a code or a kernel log line means, and what to do",
+		Long: `Explain takes a code by number (763), hexadecimal (0x2FB), HRESULT, NTSTATUS, name or errno, or any kernel log line
+about interrupts; "-" reads a whole log from standard input.`,
+		Example: "  ivt explain 763\n  ivt explain EBUSY\n  dmesg | ivt explain -\n" +
+			"  ivt explain 'genirq: Flags mismatch irq 16. 00002000 (mei_me) vs. 00000000 (xhci_hcd)'",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			err := explain.Explain(a.out, strings.Join(args, " "), a.in, explain.Options{JSON: a.json, Refused: a.refused(c.Context())})
+			if explain.IsUnknown(err) {
+				return statusError{exitUsage, err}
+			}
+			return err
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, c := range irq.Codes() {
+				names = append(names, fmt.Sprintf("%d\t%s", uint32(c), c.Name()))
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		GroupID: groupMore,
+		Short:   "which ivt this is",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if a.json {
+				return a.document(map[string]string{"version": version.String(), "go": runtime.Version(), "system": runtime.GOOS + "/" + runtime.GOARCH})
+			}
+			_, err := fmt.Fprintf(a.out, "ivt %s (%s, %s/%s)\n", version.String(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// manCommand writes the manual pages; packagers and make install use it.
+func manCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:    "man DIRECTORY",
+		Short:  "write the manual pages",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if info, err := os.Stat(args[0]); err != nil || !info.IsDir() {
+				return usageError{errors.Join(fmt.Errorf("%s is not a directory", args[0]), err)}
+			}
+			root.DisableAutoGenTag = true
+			header := &doc.GenManHeader{Title: "IVT", Section: "1", Source: "ivt", Manual: "ivt"}
+			return doc.GenManTree(root, header, filepath.Clean(args[0]))
+		},
+	}
+}

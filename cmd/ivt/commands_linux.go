@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ivtd/ivt/internal/host"
+)
+
+// machine opens what --root names: this machine by default.
+func (a *app) machine() (*host.Root, error) {
+	if a.root == "-" {
+		return host.Open("-")
+	}
+	return host.Open(a.root)
+}
+
+// picture reads parts of the machine that --root names.
+func (a *app) readMachine(ctx context.Context, parts host.Parts) (*host.Machine, error) {
+	root, err := a.machine()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.Read(ctx, host.Options{Parts: parts})
+}
+
+func (a *app) addCommands(root *cobra.Command) {
+	root.AddCommand(a.whoCommand(), a.listCommand(), a.showCommand(), a.saveCommand(), a.diffCommand())
+	root.AddCommand(a.watchCommand(), a.historyCommand())
+	root.AddCommand(a.connectCommand(), a.raiseCommand(), a.checkCommand())
+	root.AddCommand(a.actionCommands()...)
+	a.addCommon(root)
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ivtd/ivt"
+	"github.com/ivtd/ivt/internal/term"
+	"github.com/ivtd/ivt/irq"
+)
+
+func (a *app) raiseCommand() *cobra.Command {
+	n := uint64(1)
+	c := &cobra.Command{
+		Use:     "raise VECTOR",
+		GroupID: groupDriver,
+		Short:   "ring a doorbell, or self-test a device's vector through the kernel",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := a.dial(c.Context())
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			if err := client.Raise(c.Context(), args[0], n); err != nil {
+				return err
+			}
+			return a.done("raised", args[0])
+		},
+		ValidArgsFunction: a.completeVectors,
+	}
+	c.Flags().Uint64VarP(&n, "number", "n", 1, "raise it `N` times")
+	return c
+}
+
+// done says in the form that was asked for that a change was made.
+func (a *app) done(what, target string) error {
+	if a.json {
+		return a.document(map[string]string{"done": what, "target": target})
+	}
+	if a.out.Terminal {
+		fmt.Fprintf(a.out, "%s %s\n", what, term.Safe(target))
+	}
+	return nil
+}
+
+// An action is done to each connection that a target means.
+type action func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error
+
+func (a *app) actionCommand(use, past, short string, do action) *cobra.Command {
+	return &cobra.Command{
+		Use:     use + " VECTOR",
+		GroupID: groupDriver,
+		Short:   short,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := a.dial(c.Context())
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			ids, v, err := connectionsOf(c.Context(), client, use, args[0])
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				if err := do(c.Context(), client, id, v); err != nil {
+					return err
+				}
+			}
+			return a.done(past, args[0])
+		},
+		ValidArgsFunction: a.completeHeld,
+	}
+}
+
+func (a *app) actionCommands() []*cobra.Command {
+	mask := a.actionCommand("mask", "masked", "hold back a vector's interrupts; they are pending", func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error {
+		return c.Mask(ctx, id, 0, v)
+	})
+	unmask := a.actionCommand("unmask", "unmasked", "let a masked vector's interrupts through again", func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error {
+		return c.Unmask(ctx, id, 0, v)
+	})
+	disconnect := a.actionCommand("disconnect", "disconnected", "end a connection, by its vector or id", func(ctx context.Context, c *ivt.Client, id string, _ irq.Vector) error {
+		return c.Disconnect(ctx, id, 0)
+	})
+	var grace time.Duration
+	var why string
+	revoke := a.actionCommand("revoke", "revoked", "take a vector away (administrator); the holder is told", func(ctx context.Context, c *ivt.Client, id string, _ irq.Vector) error {
+		return c.Revoke(ctx, id, grace, why)
+	})
+	revoke.Flags().DurationVar(&grace, "grace", 0, "`time` that the holder has to leave by itself")
+	revoke.Flags().StringVar(&why, "why", "", "`text` that the holder and history get")
+	for _, c := range []*cobra.Command{disconnect, revoke} {
+		c.Use = c.Name() + " VECTOR|CONNECTION"
+	}
+	return []*cobra.Command{mask, unmask, disconnect, revoke}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ivtd/ivt/internal/term"
+	"github.com/ivtd/ivt/internal/version"
+)
+
+// app is what every command needs: the flags that are everywhere, and where to write.
+type app struct {
+	json   bool
+	root   string // a saved machine
+	socket string
+	user   bool
+	system bool
+	out    term.Output
+	errs   term.Output
+	in     *os.File
+	// conflictExit replaces the exit status of an error 763 (ivt connect --conflict-exit-code); 0 does not.
+	conflictExit int
+	withCommand  bool // ivt connect -- CMD: own failures are 125
+}
+
+// run executes one command line and returns its exit status.
+func run(ctx context.Context, args []string) (status int) {
+	a := &app{out: term.For(os.Stdout), errs: term.For(os.Stderr), in: os.Stdin}
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(os.Stderr, "ivt: this is a mistake in ivt, please report it: %v\n", r)
+			if os.Getenv("IVT_DEBUG") != "" {
+				os.Stderr.Write(debug.Stack())
+			}
+			status = exitNo
+		}
+	}()
+	root := a.command()
+	root.SetArgs(args)
+	root.SetContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return exitInterrupted
+	}
+	a.report(command, err)
+	return a.status(err)
+}
+
+// The groups in which help shows the commands.
+const (
+	groupLook   = "look"
+	groupDriver = "driver"
+	groupChange = "change"
+	groupMore   = "more"
+)
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ivt",
+		Short: "who holds which interrupt, what is wrong, and a vector of your own",
+		Long: `ivt is the interrupt vector table for drivers in user space.
+
+What only reads (who, list, show, doctor, explain, top, page, save, diff) needs no daemon and no root,
+changes nothing, and says what more privileges would show. Drivers connect through the daemon ivtd.`,
+		Version:       version.String(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return a.overview(c.Context()) },
+	}
+	root.AddGroup(&cobra.Group{ID: groupLook, Title: "Look:"}, &cobra.Group{ID: groupDriver, Title: "Drivers:"},
+		&cobra.Group{ID: groupChange, Title: "Change the machine (with your rights):"}, &cobra.Group{ID: groupMore, Title: "More:"})
+	root.SetHelpCommandGroupID(groupMore)
+	root.SetCompletionCommandGroupID(groupMore)
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "print one JSON document (watch: one a line), errors too")
+	flags.StringVar(&a.root, "root", "", "read a saved machine (ivt save) or a tree of /proc and /sys: `DIR|FILE|-`")
+	flags.StringVar(&a.socket, "socket", "", "`path` of ivtd's socket (default: IVT_SOCKET, the system's, then the user's)")
+	flags.BoolVar(&a.user, "user", false, "talk to the user's ivtd")
+	flags.BoolVar(&a.system, "system", false, "talk to the system's ivtd")
+	root.MarkFlagsMutuallyExclusive("user", "system", "socket")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err} })
+	root.SetVersionTemplate("ivt {{.Version}}\n")
+	root.SetOut(a.out)
+	root.SetErr(a.errs)
+	a.addCommands(root)
+	argumentErrors(root)
+	return root
+}
+
+// argumentErrors makes a wrong number of arguments a usage error (exit 2), as a wrong flag is.
+func argumentErrors(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		argumentErrors(sub)
+	}
+}
