@@ -140,30 +140,10 @@ func kindOf(g *group) string {
 	return "an " + g.Type + " interrupt"
 }
 
-// conflicts lists everybody in the way: on the vectors themselves, then on their sources.
+// conflicts lists everybody in the way: on the vectors themselves, else on their sources.
 func (r *Registry) conflicts(q *Request, lines []*Line, turn uint64) (at *queue, err *Error) {
-	var found []Conflict
-	for _, l := range lines {
-		code, c := l.conflict(q, turn)
-		if code == 0 {
-			continue
-		}
-		if code != ErrAlreadyConnected && code != ErrStillConnected && code != ErrBusy {
-			return nil, l.more.broken.forVector(q.Operation, l.Vector())
-		}
-		if at == nil {
-			at = &l.more.queue
-		}
-		if err == nil || err.Code != ErrAlreadyConnected && code == ErrAlreadyConnected {
-			err = &Error{Code: code, Reason: c.Reason}
-			if l.more.broken != nil && l.more.chain == nil {
-				err = l.more.broken.forVector(q.Operation, l.Vector())
-			}
-		}
-		found = append(found, c)
-	}
-	if err != nil {
-		return at, heldError(q, err, found)
+	if at, err = taken(q, lines, turn); err != nil {
+		return at, err
 	}
 	for i, l := range lines {
 		if i == 0 || l.group.source != lines[i-1].group.source {
@@ -173,6 +153,33 @@ func (r *Registry) conflicts(q *Request, lines []*Line, turn uint64) (at *queue,
 		}
 	}
 	return nil, nil
+}
+
+// taken lists who is on the vectors. The code is 763 if that is any conflict's.
+func taken(q *Request, lines []*Line, turn uint64) (at *queue, err *Error) {
+	var found []Conflict
+	for _, l := range lines {
+		code, c := l.conflict(q, turn)
+		switch {
+		case code == 0:
+			continue
+		case code != ErrAlreadyConnected && code != ErrStillConnected && code != ErrBusy: // waiting does not help
+			return nil, l.more.broken.forVector(q.Operation, l.Vector())
+		case err == nil || err.Code != ErrAlreadyConnected && code == ErrAlreadyConnected:
+			err = &Error{Code: code, Reason: c.Reason}
+			if l.more.chain == nil {
+				err = l.more.broken.forVector(q.Operation, l.Vector())
+			}
+		}
+		if at == nil {
+			at = &l.more.queue
+		}
+		found = append(found, c)
+	}
+	if err != nil {
+		err = heldError(q, err, found)
+	}
+	return at, err
 }
 
 // conflict tells who keeps the request from the vector; code 0 is nobody.

@@ -26,7 +26,7 @@ func (r *Registry) Connect(ctx context.Context, q Request) (*Connection, error) 
 	if c == nil {
 		return nil, nil // a dry run that would succeed
 	}
-	if err := c.establish(ctx, q.Operation); err != nil {
+	if err := c.establish(q.Operation, byWiring(ctx), EventConnected); err != nil {
 		return nil, r.refused(&q, err)
 	}
 	return c, nil
@@ -55,7 +55,7 @@ func (r *Registry) reserve(q *Request, p plan) *Connection {
 	r.serial++
 	c := &Connection{
 		r: r, id: "c" + strconv.FormatUint(r.serial, 10), generation: 1, state: connecting,
-		shared: q.Shared, access: q.Access, consent: q.Consent, grace: q.Grace, onNotice: q.OnNotice, done: make(chan struct{}),
+		shared: q.Shared, access: q.Access, consent: q.Consent, grace: q.Grace, onNotice: q.OnNotice, handler: q.Handler, done: make(chan struct{}),
 	}
 	h := q.Holder
 	h.Since, h.Connection, h.Shared, h.Access = r.clock.Now(), c.id, q.Shared, q.Access
@@ -65,7 +65,7 @@ func (r *Registry) reserve(q *Request, p plan) *Connection {
 	for i, l := range p.lines {
 		a := &block[i]
 		a.line, a.conn, a.slot, a.handler = l, c, i, q.Handler
-		if p.accounts != nil {
+		if p.accounts != nil && p.accounts[i] != "" {
 			a.account = p.accounts[i]
 			r.accounts[a.account]++
 		}
@@ -100,8 +100,8 @@ func (l *Line) take(a *action, shared bool) {
 }
 
 // establish wires a reserved connection and starts deliveries; if that fails nothing is left of it.
-func (c *Connection) establish(ctx context.Context, operation string) *Error {
-	failed := c.wire(ctx, operation)
+func (c *Connection) establish(operation string, how wirer, kind EventKind) *Error {
+	failed := c.wire(operation, how)
 	r := c.r
 	r.mu.Lock()
 	if failed == nil {
@@ -115,33 +115,48 @@ func (c *Connection) establish(ctx context.Context, operation string) *Error {
 		c.finish()
 		return failed
 	}
+	r.enroll(c)
 	ring := c.start()
-	r.roll.add(c)
-	r.conns[c.id] = c
 	for _, a := range c.actions {
-		r.record(EventConnected, a, "", "")
+		r.record(kind, a, "", "")
 	}
 	r.mu.Unlock()
 	c.ringAll(ring)
 	return nil
 }
 
-// wire wires the vectors one at a time and undoes all if one fails.
-func (c *Connection) wire(ctx context.Context, operation string) *Error {
-	for _, a := range c.actions {
-		w := a.line.group.source.spec.Wiring
-		if w == nil {
-			a.live = true
-			continue
+// enroll makes c known. Locked.
+func (r *Registry) enroll(c *Connection) {
+	r.roll.add(c)
+	r.conns[c.id] = c
+}
+
+// A wirer wires one vector and returns its handler, nil if the kernel delivers.
+type wirer func(*action) (Handler, error)
+
+// byWiring wires as the source does it; without a Wiring the handler is the request's.
+func byWiring(ctx context.Context) wirer {
+	return func(a *action) (Handler, error) {
+		if w := a.wiring(); w != nil {
+			return w.Wire(ctx, a.claim())
 		}
+		return a.handler, nil
+	}
+}
+
+func (a *action) wiring() Wiring { return a.line.group.source.spec.Wiring }
+
+// wire wires the vectors one at a time and undoes all if one fails.
+func (c *Connection) wire(operation string, how wirer) *Error {
+	for _, a := range c.actions {
 		a.chain.wiring.Lock()
-		h, err := w.Wire(ctx, a.claim())
+		h, err := how(a)
 		a.chain.wiring.Unlock()
 		if err != nil {
 			c.unwire()
 			return wiringError(operation, a.line.Vector(), err)
 		}
-		a.handler, a.wired, a.live = h, true, true
+		a.handler, a.wired, a.live = h, a.wiring() != nil, true
 	}
 	return nil
 }
@@ -149,12 +164,11 @@ func (c *Connection) wire(ctx context.Context, operation string) *Error {
 // unwire undoes wire, in reverse. A vector that cannot be unwired becomes unavailable.
 func (c *Connection) unwire() {
 	for _, a := range slices.Backward(c.actions) {
-		w := a.line.group.source.spec.Wiring
-		if !a.live || w == nil {
-			a.live = false
+		w, live := a.wiring(), a.live
+		a.live = false
+		if !live || w == nil {
 			continue
 		}
-		a.live = false
 		a.chain.wiring.Lock()
 		err := w.Unwire(a.claim())
 		a.chain.reset(a, w)
@@ -183,7 +197,7 @@ func (a *action) claim() Claim {
 	defer c.r.mu.Unlock()
 	return Claim{
 		Vector: a.line.Vector(), Connection: c.id, Generation: c.generation, Holder: c.Holder(), Trigger: a.line.group.Trigger,
-		Shared: c.shared, Access: c.access, First: len(a.chain.actions) == 1, Line: a.line,
+		Shared: c.shared, Access: c.access, First: len(a.chain.actions) == 1, Line: a.line, Handler: c.handler,
 	}
 }
 
@@ -217,7 +231,7 @@ func (c *Connection) ringAll(actions []*action) {
 			continue
 		}
 		c.r.totals.rang.Add(1)
-		c.r.complain(l, "ring", l.group.source.spec.Wiring.Ring(l.Vector()))
+		c.r.complain(l, "ring", a.wiring().Ring(l.Vector()))
 	}
 }
 

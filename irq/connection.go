@@ -20,6 +20,7 @@ type Connection struct {
 	done    chan struct{}
 
 	onNotice func(Notice)
+	handler  Handler // the request's
 
 	// Guarded by Registry.mu.
 	state      standing

@@ -58,9 +58,9 @@ func (h Holder) String() string {
 	var b strings.Builder
 	switch h.Kind {
 	case HolderKernel:
-		b.WriteString("kernel driver " + orUnknown(h.Driver))
+		b.WriteString("kernel driver " + orUnknown(shown(h.Driver)))
 		if h.Device != "" {
-			b.WriteString(" for " + h.Device)
+			b.WriteString(" for " + shown(h.Device))
 		}
 		if h.IRQ != 0 {
 			b.WriteString(" (irq " + strconv.Itoa(h.IRQ) + ")")
@@ -71,7 +71,7 @@ func (h Holder) String() string {
 	default:
 		b.WriteString("an unknown holder")
 		if h.Label != "" {
-			b.WriteString(" (" + h.Label + ")")
+			b.WriteString(" (" + shown(h.Label) + ")")
 		}
 	}
 	if !h.Since.IsZero() {
@@ -86,16 +86,16 @@ func (h Holder) String() string {
 func (h Holder) particulars() string {
 	var parts []string
 	if h.Command != "" {
-		parts = append(parts, h.Command)
+		parts = append(parts, shown(h.Command))
 	}
 	if h.UID != nil {
 		parts = append(parts, "uid "+strconv.Itoa(*h.UID))
 	}
 	if h.Unit != "" {
-		parts = append(parts, "unit "+h.Unit)
+		parts = append(parts, "unit "+shown(h.Unit))
 	}
 	if h.Label != "" {
-		parts = append(parts, strconv.Quote(h.Label))
+		parts = append(parts, strconv.Quote(cut(h.Label)))
 	}
 	if parts == nil {
 		return ""

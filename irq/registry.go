@@ -14,10 +14,9 @@ type Config struct {
 	AckDeadline time.Duration // after it a sharer that keeps a level line masked is revoked (rule 8); default 10 s, negative: named after that long, never revoked
 	Instance    string        // identity of this registry; default random
 
-	// What a registry that takes over from another goes on from (rule 14): the last event's sequence
-	// number and the serial number of the newest connection, so that neither is given twice.
-	Sequence uint64
-	Serial   uint64
+	// What a registry that takes over from another goes on from (rule 14), so that nothing is given
+	// twice: the Stats of the same name.
+	Sequence, Serial, Turn uint64
 }
 
 // A Registry is the vector table. All methods may be called from any goroutine.
@@ -66,7 +65,7 @@ func New(c Config) *Registry {
 		c.Instance = rand.Text()
 	}
 	return &Registry{
-		config: c, clock: c.Clock, serial: c.Serial, log: newHistory(c),
+		config: c, clock: c.Clock, serial: c.Serial, turn: c.Turn, log: newHistory(c),
 		aliases: map[Vector]*Line{}, conns: map[string]*Connection{}, accounts: map[string]int{}, waiters: map[*waiter]struct{}{},
 	}
 }
@@ -146,6 +145,7 @@ type Stats struct {
 	Storms, Rang, Lost, Overdue                     uint64
 	Sequence                                        uint64 // of the last event
 	Serial                                          uint64 // of the newest connection
+	Turn                                            uint64 // of the last waiter
 }
 
 // Stats returns the totals.
@@ -156,7 +156,8 @@ func (r *Registry) Stats() Stats {
 	s.Sequence, s.Refusals = r.log.totals()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.Sources, s.Connections, s.Orphans, s.Waiting, s.Serial = len(r.sources), len(r.conns), r.orphans, len(r.waiters), r.serial
+	s.Sources, s.Connections, s.Orphans, s.Waiting = len(r.sources), len(r.conns), r.orphans, len(r.waiters)
+	s.Serial, s.Turn = r.serial, r.turn
 	for _, source := range r.sources {
 		s.Vectors += source.size
 	}

@@ -66,7 +66,7 @@ func (c *Connection) wait(ctx context.Context, operation string) error {
 }
 
 func (c *Connection) wired() bool {
-	return slices.ContainsFunc(c.actions, func(a *action) bool { return a.line.group.source.spec.Wiring != nil })
+	return slices.ContainsFunc(c.actions, func(a *action) bool { return a.wiring() != nil })
 }
 
 // begin stops deliveries and reports whether the caller is to finish: the connection was up and no

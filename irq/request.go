@@ -21,7 +21,7 @@ type Request struct {
 	Access    Access        // default AccessIRQ
 	Consent   bool          // with AccessDevice: irq grants beside it are allowed
 	Holder    Holder        // default: this process
-	Handler   Handler       // in-process delivery; ignored when the source has a Wiring
+	Handler   Handler       // in-process delivery; a source with a Wiring sees it in Claim, and may ignore it
 	Wait      bool          // queue until free; the deadline is the context's (ErrTimeout, ErrCancelled)
 	Grace     time.Duration // after the holder's death the vectors are kept for a Resume
 	DryRun    bool          // check everything, change nothing; Connect returns (nil, nil) if it would succeed now

@@ -10,7 +10,7 @@ func (c *Connection) Resume(ctx context.Context, h Holder) error {
 	if err := c.prepare(h); err != nil {
 		return c.r.complained(c, err)
 	}
-	failed := c.wire(ctx, "resume")
+	failed := c.wire("resume", byWiring(ctx))
 	r := c.r
 	r.mu.Lock()
 	switch {

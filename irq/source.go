@@ -80,6 +80,7 @@ type Claim struct {
 	Access     Access
 	First      bool // no other connection is on the vector now
 	Line       *Line
+	Handler    Handler // the request's, for a Wiring that delivers in process
 }
 
 // A Source is an attached source.
