@@ -157,7 +157,7 @@ func (f *fakeKernel) Read(addr uint64, buf []byte) error {
 	if f.onRead != nil {
 		f.onRead(f.reads)
 	}
-	if addr < fakeStart || addr+uint64(len(buf)) > fakeStart+uint64(len(f.bytes)) {
+	if addr < fakeStart || addr-fakeStart+uint64(len(buf)) > uint64(len(f.bytes)) {
 		return errUnmapped
 	}
 	copy(buf, f.bytes[addr-fakeStart:])

@@ -16,9 +16,9 @@ const (
 	btfPath      = "/sys/kernel/btf/vmlinux"
 )
 
-// readKcore takes the map from /proc/kcore.
-func readKcore(ctx context.Context, root Root, o Options) (*Map, error) {
-	if !root.Live() {
+// byKcore takes the map from /proc/kcore.
+func (r *Reader) byKcore(ctx context.Context) (*Map, error) {
+	if !r.root.Live() {
 		return nil, errSaved
 	}
 	file, err := os.Open(kcorePath)
@@ -30,26 +30,25 @@ func readKcore(ctx context.Context, root Root, o Options) (*Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	symbols, err := liveSymbols()
-	if errors.Is(err, errSymbolsHidden) && o.HiddenSymbols {
-		symbols, err = memorySymbols(core)
+	err = r.findSymbols()
+	if errors.Is(err, errSymbolsHidden) && r.options.HiddenSymbols {
+		r.symbols, err = memorySymbols(core)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if text, ok := core.symbol("_stext"); ok && text != symbols.text {
-		return nil, fmt.Errorf("/proc/kcore has _stext at %#x, /proc/kallsyms at %#x", text, symbols.text)
+	if text, ok := core.symbol("_stext"); ok && text != r.symbols.text {
+		return nil, fmt.Errorf("/proc/kcore has _stext at %#x, /proc/kallsyms at %#x", text, r.symbols.text)
 	}
-	return readMemory(ctx, core, symbols, root, o)
+	return r.fromMemory(ctx, core)
 }
 
-// readBPF takes the map by a BPF program.
-func readBPF(ctx context.Context, root Root, o Options) (*Map, error) {
-	if !root.Live() {
+// byBPF takes the map by a BPF program.
+func (r *Reader) byBPF(ctx context.Context) (*Map, error) {
+	if !r.root.Live() {
 		return nil, errSaved
 	}
-	symbols, err := liveSymbols()
-	if err != nil {
+	if err := r.findSymbols(); err != nil {
 		return nil, err
 	}
 	p, err := newPeek()
@@ -57,35 +56,51 @@ func readBPF(ctx context.Context, root Root, o Options) (*Map, error) {
 		return nil, err
 	}
 	defer p.Close()
-	return readMemory(ctx, p, symbols, root, o)
+	return r.fromMemory(ctx, p)
 }
 
-// readMemory is what both ways to memory share.
-func readMemory(ctx context.Context, m memory, s *symbols, root Root, o Options) (*Map, error) {
-	spec, err := btf.LoadSpec(btfPath)
-	if err != nil {
-		return nil, fmt.Errorf("the kernel's type information: %w", err)
+// fromMemory is what both ways to memory share.
+func (r *Reader) fromMemory(ctx context.Context, m memory) (*Map, error) {
+	if err := r.findLayout(); err != nil {
+		return nil, err
 	}
-	l, err := newLayout(spec)
+	possible, err := cpusOf(r.root.FS(), "possible")
 	if err != nil {
 		return nil, err
 	}
-	possible, err := cpusOf(root.FS(), "possible")
+	k, err := newKernel(m, r.layout, r.symbols, possible)
 	if err != nil {
 		return nil, err
 	}
-	k, err := newKernel(m, l, s, possible)
-	if err != nil {
-		return nil, err
-	}
-	return k.snapshot(ctx, o.Passes)
+	return k.snapshot(ctx, r.options.Passes)
 }
 
-func liveSymbols() (*symbols, error) {
+// findSymbols reads the symbols, once.
+func (r *Reader) findSymbols() error {
+	if r.symbols != nil {
+		return nil
+	}
 	file, err := os.Open(kallsymsPath)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer file.Close()
-	return readSymbols(file)
+	s, err := readSymbols(file)
+	if err == nil {
+		r.symbols = s
+	}
+	return err
+}
+
+// findLayout reads the layout, once.
+func (r *Reader) findLayout() error {
+	if r.layout != nil {
+		return nil
+	}
+	spec, err := btf.LoadSpec(btfPath)
+	if err != nil {
+		return fmt.Errorf("the kernel's type information: %w", err)
+	}
+	r.layout, err = newLayout(spec)
+	return err
 }

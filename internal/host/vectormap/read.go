@@ -35,46 +35,64 @@ type Options struct {
 // Methods lists all methods, best first.
 func Methods() []Method { return []Method{MethodDebugfs, MethodKcore, MethodBPF, MethodInference} }
 
-// Read reads the map of a machine. Every method that failed is in Map.Blind with the reason. The error is
-// irq.ErrNotSupported on an architecture without per-CPU vectors, and irq.ErrNoSuchDevice if no method worked, with
-// the reasons joined. Nothing is changed, and nothing but memory of this process is kept.
-func Read(ctx context.Context, root Root, o Options) (*Map, error) {
-	tree := root.FS()
-	if err := checkArch(o.Arch, root); err != nil {
-		return nil, err
-	}
+// A Reader reads the map of one machine again and again. It keeps the kernel's symbols and the layout of its structures,
+// which take most of the time of the first Read. It is not safe for concurrent use; nothing has to be closed.
+type Reader struct {
+	root    Root
+	options Options
+	symbols *symbols
+	layout  *layout
+}
+
+// NewReader returns a reader of a machine.
+func NewReader(root Root, o Options) *Reader {
 	if o.Passes <= 0 {
 		o.Passes = DefaultPasses
 	}
 	if len(o.Methods) == 0 {
 		o.Methods = Methods()
 	}
+	return &Reader{root: root, options: o}
+}
+
+// Read reads the map of a machine once; see [Reader.Read].
+func Read(ctx context.Context, root Root, o Options) (*Map, error) {
+	return NewReader(root, o).Read(ctx)
+}
+
+// Read reads the map. Every method that failed is in Map.Blind with the reason. The error is irq.ErrNotSupported on an
+// architecture without per-CPU vectors, and irq.ErrNoSuchDevice if no method worked, with the reasons joined. Nothing is
+// changed.
+func (r *Reader) Read(ctx context.Context) (*Map, error) {
+	if err := checkArch(r.options.Arch, r.root); err != nil {
+		return nil, err
+	}
 	var blind []Blind
-	for _, method := range o.Methods {
-		m, err := readBy(ctx, method, root, o)
+	for _, method := range r.options.Methods {
+		m, err := r.by(ctx, method)
 		if err == nil {
 			m.Method, m.Blind = method, append(blind, m.Blind...)
-			m.label(tree)
+			m.label(r.root.FS())
 			return m, nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		blind = append(blind, explain(method, err, root))
+		blind = append(blind, explain(method, err, r.root))
 	}
 	return nil, noMethod(blind)
 }
 
-func readBy(ctx context.Context, method Method, root Root, o Options) (*Map, error) {
+func (r *Reader) by(ctx context.Context, method Method) (*Map, error) {
 	switch method {
 	case MethodDebugfs:
-		return readDebugfs(ctx, root.FS(), o.Passes)
+		return readDebugfs(ctx, r.root.FS(), r.options.Passes)
 	case MethodKcore:
-		return readKcore(ctx, root, o)
+		return r.byKcore(ctx)
 	case MethodBPF:
-		return readBPF(ctx, root, o)
+		return r.byBPF(ctx)
 	case MethodInference:
-		return infer(ctx, root.FS())
+		return infer(ctx, r.root.FS())
 	}
 	return nil, &irq.Error{Code: irq.ErrInvalidParameter, Operation: "read the vector map", Name: string(method),
 		Detail: "there is no such method"}
