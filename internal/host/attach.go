@@ -19,7 +19,7 @@ func (g *reading) attach() {
 		switch {
 		case g.byIRQ[q.Number] != nil:
 			g.message(q, g.byIRQ[q.Number])
-		case g.byLine[q.Number] != nil && mayBeLine(q):
+		case g.byLine[q.Number] != nil && g.mayBeLine(q):
 			g.wired(q)
 		default:
 			g.decode(q, decoded)
@@ -52,8 +52,8 @@ func (g *reading) message(q *IRQ, d *Device) {
 
 // mayBeLine reports whether the irq can be the INTx line that some function names: those are level, and the SCI
 // of ACPI, whose handler is always named so, is no function's even where a stale number says so.
-func mayBeLine(q *IRQ) bool {
-	return q.Trigger != "edge" && !(len(q.Handlers) == 1 && q.Handlers[0].Name == "acpi")
+func (g *reading) mayBeLine(q *IRQ) bool {
+	return g.byLine[q.Number][0].Address == "" || q.Trigger != "edge" && !(len(q.Handlers) == 1 && q.Handlers[0].Name == "acpi")
 }
 
 // wired fills a line's irq. sysfs says which functions are wired to it, not which handler is whose.
@@ -69,7 +69,9 @@ func (g *reading) wired(q *IRQ) {
 	q.Source, q.Driver = strings.Join(sources, ", "), strings.Join(drivers, ", ")
 	if len(q.Devices) == 1 {
 		q.Device = q.Devices[0]
-		q.Vector = irq.Vector{Source: q.Device.Source, Type: "intx"}
+		if q.Device.Address != "" {
+			q.Vector = irq.Vector{Source: q.Device.Source, Type: "intx"}
+		}
 	}
 }
 

@@ -67,7 +67,22 @@ func (g *reading) deny(what string, err error) {
 
 func (g *reading) explainDenied() {
 	for what, n := range g.denied {
-		g.addBlind(Blind{What: what, Why: fmt.Sprintf("%d files may not be read", n), Cure: g.cure(fs.ErrPermission)})
+		g.addBlind(Blind{What: what, Why: countOf(n, "file") + " may not be read", Cure: g.cure(fs.ErrPermission)})
 	}
 	slices.SortStableFunc(g.Blind, func(a, b Blind) int { return strings.Compare(a.What, b.What) })
+}
+
+func (m *Machine) isBlind(what string) bool {
+	return slices.ContainsFunc(m.Blind, func(b Blind) bool { return b.What == what })
+}
+
+// countOf returns "1 file", "2 files", "3 processes".
+func countOf(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "s"):
+		noun += "e"
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -30,6 +30,7 @@ func (g *reading) details() {
 	g.interfaces("uio", byAddress, func(d *Device, name string) { d.UIO = name })
 	g.multipath(byAddress)
 	g.otherMessages()
+	g.otherLines()
 }
 
 // interfaces finds the device of each member of a class by the path that its link names:
@@ -84,26 +85,6 @@ func (g *reading) multipath(byAddress map[string]*Device) {
 			if d := byAddress[pciAddress(c)]; d != nil {
 				d.Block = append(d.Block, disks...)
 			}
-		}
-	}
-}
-
-// otherMessages finds the devices of irqs whose chip sends messages but that are no PCI function's: platform and
-// fsl-mc devices have msi_irqs too. The walk is long on some boards, so it is done only where one is missing.
-func (g *reading) otherMessages() {
-	if !slices.ContainsFunc(g.IRQs, func(q IRQ) bool { return strings.Contains(q.Chip, "MSI") && g.byIRQ[q.Number] == nil }) {
-		return
-	}
-	for _, bus := range []string{"platform", "fsl-mc", "amba"} {
-		dir := "sys/bus/" + bus + "/devices"
-		for _, name := range g.names(dir) {
-			d := &Device{Source: bus + ":" + name, Node: -1}
-			if g.messages(dir+"/"+name+"/", d); len(d.IRQs) == 0 {
-				continue
-			}
-			d.Path = sysPath(g.link(dir + "/" + name))
-			d.Driver = g.linkBase(dir + "/" + name + "/driver")
-			g.addDevice(d)
 		}
 	}
 }

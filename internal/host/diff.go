@@ -50,6 +50,10 @@ const (
 func Diff(a, b *Machine) *Delta {
 	d := &Delta{From: a.Taken, To: b.Taken, Changes: []Change{}}
 	both := a.Parts & b.Parts
+	if a.isBlind(blindProcesses) || b.isBlind(blindProcesses) {
+		both &^= PartHolders
+		d.Notes = append(d.Notes, "holders are not compared: one of the pictures does not show all processes")
+	}
 	d.add(ChangedKernel, -1, "", a.Kernel, b.Kernel)
 	d.add(ChangedCPUs, -1, "", a.CPUs.Online.String(), b.CPUs.Online.String())
 	if both&PartSystem != 0 {

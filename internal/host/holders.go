@@ -23,10 +23,10 @@ func (g *reading) processes() {
 		return
 	}
 	if s.seen == 0 {
-		g.addBlind(Blind{What: "processes that hold interrupts", Why: "there are no processes in " + g.name, Cure: g.cure(nil)})
+		g.addBlind(Blind{What: blindProcesses, Why: "there are no processes in " + g.name, Cure: g.cure(nil)})
 	}
 	if s.denied > 0 {
-		g.addBlind(Blind{What: "processes that hold interrupts", Why: fmt.Sprintf("the descriptors of %d of %d processes may not be read", s.denied, s.seen), Cure: "run it as root"})
+		g.addBlind(Blind{What: blindProcesses, Why: fmt.Sprintf("the descriptors of %d of %d processes may not be read", s.denied, s.seen), Cure: "run it as root"})
 	}
 	for i := range g.IRQs {
 		if g.mayHaveProcess(g.IRQs[i]) {
@@ -35,14 +35,16 @@ func (g *reading) processes() {
 	}
 }
 
+const blindProcesses = "processes that hold interrupts"
+
 // mayHaveProcess reports whether the processes are worth a look for q.
 func (g *reading) mayHaveProcess(q IRQ) bool {
 	if !g.wanted(&q) {
 		return false
 	}
 	return slices.ContainsFunc(q.Handlers, func(h Handler) bool {
-		for _, prefix := range []string{"vfio-", "tty", "rtc", "hpet", "snd_"} {
-			if strings.HasPrefix(h.Name, prefix) {
+		for _, prefix := range append([]string{"vfio-", "tty", "rtc", "hpet", "snd_"}, serialHandlers...) {
+			if strings.Contains(h.Name, prefix) {
 				return true
 			}
 		}
@@ -89,7 +91,7 @@ func (g *reading) behind(q *IRQ, handler string, s *scan) (found []Holder, inste
 	if found = g.gpioHolders(q, handler, s); len(found) > 0 {
 		return found, true
 	}
-	return g.openers(handler, s), false
+	return g.openers(q, handler, s), false
 }
 
 // having returns the processes that have one of the paths open.
@@ -123,7 +125,7 @@ func (g *reading) whyNobody(s *scan, what string) Holder {
 	case s.seen == 0:
 		h.Label, h.Cure = what+"; there are no processes in "+g.name, g.cure(nil)
 	case s.denied > 0:
-		h.Label, h.Cure = fmt.Sprintf("%s; the descriptors of %d processes may not be read", what, s.denied), "run it as root"
+		h.Label, h.Cure = what+"; the descriptors of "+countOf(s.denied, "process")+" may not be read", "run it as root"
 	case !g.Live():
 		h.Label = what + "; none of the processes in " + g.name + " has it"
 	default:
@@ -133,11 +135,12 @@ func (g *reading) whyNobody(s *scan, what string) Holder {
 }
 
 // openers finds who opened a device whose driver requests its irq in open().
-func (g *reading) openers(handler string, s *scan) []Holder {
+func (g *reading) openers(q *IRQ, handler string, s *scan) []Holder {
+	if tty := g.ttyOf(q, handler); tty != "" {
+		return g.having(s, append(g.consoles(tty), "/dev/"+tty)...)
+	}
 	name, card, isCard := strings.Cut(handler, ":card")
 	switch {
-	case strings.HasPrefix(handler, "tty") && g.exists("sys/class/tty/"+handler):
-		return g.having(s, append(g.consoles(handler), "/dev/"+handler)...)
 	case strings.HasPrefix(handler, "rtc"):
 		return g.having(s, "/dev/"+handler, "/dev/rtc")
 	case strings.HasPrefix(handler, "hpet"):
@@ -147,6 +150,25 @@ func (g *reading) openers(handler string, s *scan) []Holder {
 	}
 	return nil
 }
+
+// ttyOf returns the serial line of a handler: of the same name, or the one whose irq it is (drivers/tty/serial/serial_core.c
+// shows that to root).
+func (g *reading) ttyOf(q *IRQ, handler string) string {
+	if strings.HasPrefix(handler, "tty") && g.exists("sys/class/tty/"+handler) {
+		return handler
+	}
+	if !slices.ContainsFunc(serialHandlers, func(s string) bool { return strings.Contains(handler, s) }) {
+		return ""
+	}
+	for _, tty := range g.names("sys/class/tty") {
+		if g.textOr("sys/class/tty/"+tty+"/irq") == strconv.Itoa(q.Number) {
+			return tty
+		}
+	}
+	return ""
+}
+
+var serialHandlers = []string{"serial", "uart", "pl011"}
 
 // consoles returns /dev/console if the terminal is one of the consoles.
 func (g *reading) consoles(tty string) []string {

@@ -32,7 +32,7 @@ func (g *reading) addDevice(d *Device) {
 	for _, n := range d.IRQs {
 		g.byIRQ[n] = d
 	}
-	if d.Mode == "" && d.Line > 0 && d.Driver != "" { // without a driver the number is the firmware's and may mean nothing
+	if d.Mode == "" && d.Line > 0 && (d.Driver != "" || d.Address == "") { // without a driver the number is the firmware's and may mean nothing
 		g.byLine[d.Line] = append(g.byLine[d.Line], d)
 	}
 }

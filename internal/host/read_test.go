@@ -58,13 +58,14 @@ func TestReadEachArchitecture(t *testing.T) {
 		{"arm64", "arm", []string{
 			"10|GICv3|30|level|arch_timer||irq:10",
 			"23|9030000.pl061|3|edge|GPIO Key Poweroff||irq:23",
+			"24|GICv3|66|level|fd300000.dma|dma-pl330|irq:24",
 			"51|ITS-MSI|16384|edge|virtio0-config||irq:51",
 			"52|ITS-MSI|524289|edge|nvme0q1|nvme|pci:0000:01:00.0/msix/1",
 			"60|ITS-pMSI|0|edge|arm-smmu-v3-evtq|arm-smmu-v3|irq:60",
 		}},
 		{"riscv", "riscv", []string{
 			"5|RISC-V INTC|5|edge|riscv-timer||irq:5",
-			"12|APLIC-MSI-d000000.aplic|33|level|virtio0||irq:12",
+			"12|APLIC-d000000.aplic|33|level|virtio0|virtio-mmio|irq:12",
 			"18|PCI-MSIX-0000:00:01.0|0|edge|virtio1-config||pci:0000:00:01.0/msix/0",
 		}},
 		{"powerpc", "powerpc", []string{"17|XIVE-IRQ|4096|level|hvc_console||irq:17", "21|MPIC|38|level|PCIe PME + pciehp||irq:21"}},

@@ -2,7 +2,6 @@ package host
 
 import (
 	"archive/tar"
-	"bytes"
 	"cmp"
 	"compress/gzip"
 	"context"
@@ -11,42 +10,14 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// saved are the files of a saved machine, as patterns of path.Match. Where a pattern leads through a link
-// (sys/bus/pci/devices/*/irq), the link is saved and the file at its real place, so that the archive can also be unpacked.
-//
-// Left out are: command lines, environments, executables and other descriptors of processes; names of users; addresses
-// of network interfaces, also where an interface is named after its own; serial numbers; the host's name; kernel
-// parameters that do not concern interrupts; the kernel's log.
-var saved = []string{
-	"proc/interrupts", "proc/softirqs", "proc/sys/kernel/osrelease", "proc/sys/kernel/arch", "proc/pressure/irq",
-	"proc/irq/default_smp_affinity",
-	"proc/irq/*/smp_affinity_list", "proc/irq/*/effective_affinity_list", "proc/irq/*/affinity_hint", "proc/irq/*/node", "proc/irq/*/spurious",
-	"sys/kernel/irq/*/actions", "sys/kernel/irq/*/chip_name", "sys/kernel/irq/*/hwirq", "sys/kernel/irq/*/name",
-	"sys/kernel/irq/*/per_cpu_count", "sys/kernel/irq/*/type", "sys/kernel/irq/*/wakeup",
-	"sys/kernel/debug/irq/irqs/*", "sys/kernel/debug/irq/domains/*", "sys/kernel/debug/gpio", "sys/kernel/debug/pinctrl/*/pinmux-pins",
-	"sys/devices/system/cpu/online", "sys/devices/system/cpu/possible", "sys/devices/system/cpu/present",
-	"sys/devices/system/cpu/isolated", "sys/devices/system/cpu/nohz_full", "sys/devices/system/node/node*/cpulist",
-	"sys/bus/pci/devices/*/uevent", "sys/bus/pci/devices/*/irq", "sys/bus/pci/devices/*/numa_node", "sys/bus/pci/devices/*/local_cpulist",
-	"sys/bus/pci/devices/*/class", "sys/bus/pci/devices/*/vendor", "sys/bus/pci/devices/*/device", "sys/bus/pci/devices/*/driver_override",
-	"sys/bus/pci/devices/*/msi_bus", "sys/bus/pci/devices/*/sriov_totalvfs", "sys/bus/pci/devices/*/sriov_numvfs",
-	"sys/bus/pci/devices/*/driver", "sys/bus/pci/devices/*/iommu_group", "sys/bus/pci/devices/*/msi_irqs/*",
-	"sys/bus/platform/devices/*/driver", "sys/bus/platform/devices/*/msi_irqs/*",
-	"sys/bus/fsl-mc/devices/*/driver", "sys/bus/fsl-mc/devices/*/msi_irqs/*",
-	"sys/class/net/*", "sys/class/net/*/operstate", "sys/class/net/*/lower_*", "sys/class/block/*", "sys/class/block/*/slaves/*",
-	"sys/class/nvme-subsystem/*/nvme*", "sys/class/vfio-dev/*", "sys/class/uio/*", "sys/class/uio/*/name", "sys/class/uio/*/event",
-	"sys/class/tty/tty[A-Z]*", "sys/class/tty/console/active", "sys/class/sound/*", "sys/class/rtc/*", "sys/class/iommu/*", "sys/bus/gpio/devices/*",
-	"sys/firmware/acpi/interrupts/*", "sys/module/irqbypass/parameters/*", "sys/module/vfio_pci/parameters/*", "sys/module/vfio_pci_core/parameters/*",
-}
-
 // Save writes the machine as a gzipped tar that Open reads. It has the files that Read uses, without secrets (see the
-// list in save.go); of the processes only those that hold an interrupt, by pid, start time, comm, uid, gid and
+// list in savelist.go); of the processes only those that hold an interrupt, by pid, start time, comm, uid, gid and
 // cgroup. The same tree gives the same bytes. What may not be read is left out, so a picture saved by root
 // tells more; who saved it is in the file ivt/machine.
 func (r *Root) Save(ctx context.Context, w io.Writer) error {
@@ -249,45 +220,4 @@ func (s *saving) entry(t *tar.Writer, name string, hide *mask) error {
 	}
 	_, err := t.Write(data)
 	return err
-}
-
-// A mask replaces the names of interfaces that are made of their hardware address (enx001122334455, systemd.net-naming-scheme(7)),
-// wherever they stand, by enx and a number.
-type mask struct{ known map[string]string }
-
-var addressName = regexp.MustCompile(`\b(?:en|wl|ww|sl|ib)x[0-9a-f]{12}\b|\b(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\b`)
-
-func newMask(files map[string]*savedNode) *mask {
-	m := &mask{map[string]string{}}
-	found := map[string]bool{}
-	for name, n := range files {
-		for _, s := range addressName.FindAllString(name+" "+n.link, -1) {
-			found[s] = true
-		}
-		for _, s := range addressName.FindAll(n.data, -1) {
-			found[string(s)] = true
-		}
-	}
-	all := make([]string, 0, len(found))
-	for s := range found {
-		all = append(all, s)
-	}
-	slices.Sort(all)
-	for i, s := range all {
-		prefix := s[:3]
-		if strings.Contains(s, ":") {
-			prefix = "hidden"
-		}
-		m.known[s] = prefix + strconv.Itoa(i)
-	}
-	return m
-}
-
-func (m *mask) text(s string) string { return string(m.bytes([]byte(s))) }
-
-func (m *mask) bytes(b []byte) []byte {
-	if len(m.known) == 0 {
-		return b
-	}
-	return addressName.ReplaceAllFunc(bytes.Clone(b), func(s []byte) []byte { return []byte(m.known[string(s)]) })
 }

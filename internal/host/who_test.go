@@ -59,6 +59,8 @@ func TestHolders(t *testing.T) {
 		{"x86-6.18", 28, []string{"pid 103 pulse uid 1000 session-3.scope by /dev/snd/controlC0 (fd 3)", "kernel snd_hda_intel 0000:00:1f.3"}},
 		{"x86-6.18", 30, []string{"pid 102 gpiod uid 7 nicd.service by gpiochip0 line 17 (fd 4)"}},
 		{"x86-6.18", 31, []string{"kernel Power Button"}},
+		{"riscv", 11, []string{"pid 90 getty uid 0  by /dev/ttySIF0 (fd 3)", "kernel sifive-serial"}},
+		{"arm64", 24, []string{"kernel dma-pl330 fd300000.dma"}},
 	} {
 		m := read(t, c.tree, host.PartHolders|host.PartDescriptors)
 		if d := cmp.Diff(c.want, all(m.IRQ(c.irq).Holders)); d != "" {
