@@ -29,7 +29,8 @@ type Call struct {
 	// Sender is who wrote this message, as the kernel says: its pid, and its real uid and gid.
 	// The peer's are the effective ones, so for a set-user-id program they differ; a different
 	// pid is somebody else on the peer's socket, such as a child that inherited it. A process with
-	// CAP_SYS_ADMIN can claim another pid, one with CAP_SETUID another uid.
+	// CAP_SYS_ADMIN can claim another pid, one with CAP_SETUID another uid. PID 0 is nobody that
+	// the kernel could name, see Credentials and Listen.
 	Sender Credentials
 
 	// Descriptors are those that came with the call. What the handler does not take is closed when

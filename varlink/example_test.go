@@ -1,10 +1,11 @@
+//go:build linux
+
 package varlink_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -36,7 +37,7 @@ error NoSuchFile (path: string)
 			}
 			file, err := os.Open(in.Path)
 			if err != nil {
-				return c.Error("org.example.pipes.NoSuchFile", in)
+				return c.Error("org.example.pipes.NoSuchFile", map[string]string{"path": in.Path})
 			}
 			defer file.Close()
 			return c.Reply(map[string]int{"fileFileDescriptor": 0}, int(file.Fd()))
@@ -54,7 +55,7 @@ error NoSuchFile (path: string)
 	}
 	defer os.RemoveAll(folder)
 	address := filepath.Join(folder, "socket")
-	listener, err := net.Listen("unix", address)
+	listener, err := varlink.Listen(context.Background(), address)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -68,7 +69,7 @@ error NoSuchFile (path: string)
 	// Output:
 	// Hello, world
 	// descriptor of /dev/null
-	// org.example.pipes.NoSuchFile {"Path":"/none"}
+	// org.example.pipes.NoSuchFile {"path":"/none"}
 	// true
 	// <nil> varlink: the server was closed
 }

@@ -3,7 +3,6 @@ package varlink
 import (
 	"context"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -103,5 +102,3 @@ func (w *wire) watch(hung func()) (stop func()) {
 		w.conn.SetReadDeadline(time.Time{})
 	}
 }
-
-var _ syscall.RawConn

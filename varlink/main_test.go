@@ -1,3 +1,5 @@
+//go:build linux
+
 package varlink
 
 import (
@@ -129,7 +131,7 @@ func serve(t testing.TB, configure func(*Server)) *bench {
 func run(t testing.TB, s *Server) (address string) {
 	t.Helper()
 	address = filepath.Join(t.TempDir(), "socket")
-	l, err := net.Listen("unix", address)
+	l, err := Listen(bounded(t), address)
 	if err != nil {
 		t.Fatal(err)
 	}

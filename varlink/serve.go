@@ -12,6 +12,26 @@ import (
 // mostRefusals is how many connections over a limit are being told so at once.
 const mostRefusals = 64
 
+// Listen makes a socket that clients can connect to, with every message's credentials asked for from
+// the beginning (SO_PASSCRED). A listener from elsewhere serves as well, but on Linux 6.16 and later
+// what a client sends to it before Serve is called comes without: its Call.Sender has PID 0. Under
+// socket activation by systemd, PassCredentials=yes prevents that. The address is as for Dial; the
+// socket's file is removed when the listener is closed, and its mode is the umask's affair.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	path, err := socketPath(address)
+	if err != nil {
+		return nil, err
+	}
+	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		return prepareListener(raw, true)
+	}}
+	l, err := config.Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("varlink: %w", err)
+	}
+	return l, nil
+}
+
 // Serve accepts sessions on a Unix stream listener, made here or handed down by socket activation,
 // until Shutdown or Close; then it returns ErrServerClosed. It closes the listener. When
 // descriptors or memory run out (EMFILE, ENFILE, ENOBUFS, ENOMEM) it says so in the log, waits a
@@ -23,7 +43,10 @@ func (s *Server) Serve(listener net.Listener) error {
 	if !ok || l.Addr().Network() != "unix" {
 		return fmt.Errorf("varlink: %s is not a Unix stream socket", listener.Addr())
 	}
-	sealed, err := prepareListener(l, s.limits.Descriptors > 0)
+	raw, err := l.SyscallConn()
+	if err == nil {
+		err = prepareListener(raw, s.limits.Descriptors > 0)
+	}
 	if err != nil {
 		return fmt.Errorf("varlink: listener %s: %w", l.Addr(), err)
 	}
@@ -31,7 +54,7 @@ func (s *Server) Serve(listener net.Listener) error {
 		return ErrServerClosed
 	}
 	defer s.unlisten(l)
-	return s.accept(l, sealed)
+	return s.accept(l)
 }
 
 func (s *Server) listen(l *net.UnixListener) bool {
@@ -51,7 +74,7 @@ func (s *Server) unlisten(l *net.UnixListener) {
 }
 
 // accept opens sessions until the listener is closed.
-func (s *Server) accept(l *net.UnixListener, sealed bool) error {
+func (s *Server) accept(l *net.UnixListener) error {
 	var pause time.Duration
 	for {
 		conn, err := l.AcceptUnix()
@@ -61,7 +84,7 @@ func (s *Server) accept(l *net.UnixListener, sealed bool) error {
 				s.log().Warn("varlink accepts sessions again")
 				pause = 0
 			}
-			s.open(conn, sealed)
+			s.open(conn)
 		case s.closing.Load():
 			return ErrServerClosed
 		case scarce(err):
@@ -98,14 +121,16 @@ func (s *Server) pause(d time.Duration) {
 }
 
 // open starts a session, or tells the peer that there are too many.
-func (s *Server) open(conn *net.UnixConn, sealed bool) {
+func (s *Server) open(conn *net.UnixConn) {
 	w, err := newWire(conn, s.limits)
 	if err != nil {
 		conn.Close()
 		return
 	}
-	w.sealed = sealed
 	peer, err := newPeer(conn)
+	if err == nil {
+		w.sealed, err = prepareSession(w.raw)
+	}
 	if err != nil {
 		s.log().Warn("varlink session refused", "error", err)
 		s.refuse(w, PermissionDenied())

@@ -160,6 +160,7 @@ type Stats struct {
 
 // Stats returns the server's counts.
 func (s *Server) Stats() Stats {
+	s.prepare()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Stats{

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ivtd/ivt/internal/kernel"
 )
 
 // controlSize is room for all the control messages that one recvmsg can bring: credentials, a pidfd
@@ -160,7 +162,7 @@ func (w *wire) push(fd int) error {
 // is unread (unix_outq_len in net/unix/af_unix.c), at least 512 bytes a message. The one byte that
 // sock_wfree (net/core/sock.c) still holds while it wakes us is nothing unread.
 func drained(fd int) bool {
-	unread, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	unread, err := kernel.Unsent(fd)
 	return err != nil || unread < 256
 }
 
@@ -185,7 +187,7 @@ func gone(err error) bool {
 // for as long as its sender chose, so the lingering is turned off; that it may be no socket does
 // not matter.
 func discard(fd int) {
-	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
+	_ = kernel.StopLingering(fd)
 	_ = unix.Close(fd)
 }
 
@@ -217,7 +219,7 @@ func (w *wire) drain() {
 			if err == unix.EINTR {
 				continue
 			}
-			if err != nil || n == 0 && oobn == 0 {
+			if err != nil || n == 0 {
 				return
 			}
 			var in incoming

@@ -38,6 +38,13 @@ func PeerGroups(socket int) ([]uint32, error) {
 	}
 }
 
+// RefusesDescriptors reports whether the kernel refuses descriptors that a peer wants to send to a
+// socket (SO_PASSRIGHTS, Linux 6.16), see RefuseDescriptors.
+func RefusesDescriptors(socket int) bool {
+	passes, err := unix.GetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_PASSRIGHTS)
+	return err == nil && passes == 0
+}
+
 // StopLingering makes close(2) of a socket return at once (SO_LINGER, socket(7)). ENOTSOCK: it is none.
 func StopLingering(fd int) error {
 	return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
