@@ -1,85 +1,144 @@
 package ivt
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/ivtd/ivt/internal/kernel"
+	_ "github.com/ivtd/ivt/internal/kernel/reserve" // see Exec
 	"github.com/ivtd/ivt/irq"
 )
 
-// firstListened is SD_LISTEN_FDS_START (sd_listen_fds(3)).
-const firstListened = 3
+// firstListen is the first descriptor of socket activation (SD_LISTEN_FDS_START).
+const firstListen = 3
 
-// ReserveForHandover keeps the descriptors free that [Connection.Handover] will need for that many vectors. A
-// program that will become another one calls it first of all, before it opens files.
-func ReserveForHandover(vectors int) error {
-	if err := kernel.ReserveDescriptors(firstListened, 2*vectors+3); err != nil {
-		return fmt.Errorf("keep descriptors free for the command: %w", err)
-	}
-	return nil
-}
-
-// Handover puts the connection's descriptors where a program that is executed next in this process finds them, as
-// socket activation does (sd_listen_fds(3)), and returns environ with what that program needs:
-//
-//	LISTEN_PID, LISTEN_FDS   the number of descriptors, from 3 on
-//	LISTEN_FDNAMES           their names: vector0, vector1, …, unmask0, …, device, container, lifeline
-//	IVT_VECTORS              the names of the vectors, in the order of vector0, vector1, …, separated by spaces
-//	IVT_CONNECTION, IVT_GENERATION, IVT_SOCKET
-//
-// The lifeline has to stay open in the new program: the connection ends when it is closed (rule 6). Nothing of
-// this Connection may be used after that but execve(2). [ReserveForHandover] has to be called before.
-func (c *Connection) Handover(environ []string) ([]string, error) {
+// copies returns copies of what is handed over, with numbers above the given one.
+func (c *Connection) copies(above int) (list []handed, copies []int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waiter != nil || c.watch != nil {
-		return nil, &irq.Error{Code: irq.ErrBusy, Operation: "hand over", Name: c.id, Detail: "this process waits for its interrupts"}
+	switch {
+	case c.disconnected || c.err != nil:
+		return nil, nil, over(c.id, irq.ReasonClosed, "it is over, there is nothing to hand over")
+	case c.lifeline < 0:
+		return nil, nil, malformed("hand over", c.id, "its interrupts are being waited for here already")
 	}
-	var fds []int
-	var names, vectors []string
-	add := func(fd int, name string) {
-		if fd >= 0 {
-			fds, names = append(fds, fd), append(names, name)
+	list = c.handed()
+	for _, h := range list {
+		fd, err := kernel.DuplicateAbove(h.fd, max(above, firstListen))
+		if err != nil {
+			closeAll(copies)
+			return nil, nil, fmt.Errorf("hand over %s of %s: %w", h.name, c.id, err)
 		}
+		copies = append(copies, fd)
 	}
-	for i, s := range c.slots {
-		add(s.fd, "vector"+strconv.Itoa(i))
-		vectors = append(vectors, s.vector.String())
-	}
-	for i, s := range c.slots {
-		add(s.unmask, "unmask"+strconv.Itoa(i))
-	}
-	add(c.device, "device")
-	add(c.container, "container")
-	add(c.lifeline, "lifeline")
-	if err := kernel.Place(firstListened, fds); err != nil {
-		return nil, fmt.Errorf("place descriptors for the command: %w", err)
-	}
-	environ = without(environ, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "IVT_VECTORS", "IVT_CONNECTION", "IVT_GENERATION", "IVT_SOCKET")
-	return append(environ,
-		"LISTEN_PID="+strconv.Itoa(os.Getpid()),
-		"LISTEN_FDS="+strconv.Itoa(len(fds)),
-		"LISTEN_FDNAMES="+strings.Join(names, ":"),
-		"IVT_VECTORS="+strings.Join(vectors, " "),
-		"IVT_CONNECTION="+c.id,
-		"IVT_GENERATION="+strconv.FormatUint(c.generation, 10),
-		"IVT_SOCKET="+c.client.socket), nil
+	return list, copies, nil
 }
 
-func without(environ []string, names ...string) []string {
-	var kept []string
-	for _, e := range environ {
-		name, _, _ := strings.Cut(e, "=")
-		drop := false
-		for _, n := range names {
-			drop = drop || n == name
-		}
-		if !drop {
-			kept = append(kept, e)
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		kernel.Close(fd)
+	}
+}
+
+// Exec replaces this program by another one, which finds the descriptors as socket activation leaves them and is the
+// holder: its pid is ours. argv[0] is looked for in PATH. It returns only if that failed; after that some of our
+// descriptors may be gone, so all that is left to do is to say so and to exit.
+//
+// A program that uses it has a "--" argument before argv[0] on its own command line: package reserve then keeps the
+// numbers from 3 on free from the start. Without, Go's poller may have its descriptor there, and replacing it can crash
+// this process in the instant before the other program begins.
+func (c *Connection) Exec(argv, environ []string) error {
+	if len(argv) == 0 {
+		return malformed("execute", "", "no program is named")
+	}
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return err
+	}
+	list, copies, err := c.copies(firstListen + 1024)
+	if err != nil {
+		return err
+	}
+	for i, fd := range copies {
+		if err := kernel.DuplicateTo(fd, firstListen+i); err != nil {
+			return fmt.Errorf("hand over %s: %w", list[i].name, err)
 		}
 	}
-	return kept
+	err = syscall.Exec(path, argv, withEnviron(environ, c.environ(list, os.Getpid())))
+	return fmt.Errorf("execute %s: %w", path, err)
+}
+
+// Inherited returns the connection that [Connection.Exec] (or ivt connect -- PROGRAM) left to this program, nil
+// without one. It takes the descriptors over and clears the variables, so it is called once.
+func Inherited() (*Connection, error) {
+	pid, count := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS")
+	if pid != strconv.Itoa(os.Getpid()) || os.Getenv(envVectors) == "" {
+		return nil, nil
+	}
+	n, err := strconv.Atoi(count)
+	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
+	if err != nil || n != len(names) {
+		return nil, malformed("inherit", count, "LISTEN_FDS and LISTEN_FDNAMES disagree")
+	}
+	c, err := inherit(names, strings.Fields(os.Getenv(envVectors)))
+	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", envVectors, envConnection, envGeneration} {
+		os.Unsetenv(name)
+	}
+	return c, err
+}
+
+func inherit(names, vectors []string) (*Connection, error) {
+	client, err := NewClient()
+	if err != nil {
+		return nil, err
+	}
+	generation, err := strconv.ParseUint(os.Getenv(envGeneration), 10, 64)
+	if err != nil {
+		return nil, malformed("inherit", os.Getenv(envGeneration), envGeneration+" is no number")
+	}
+	c := &Connection{client: client, id: os.Getenv(envConnection), generation: generation, done: make(chan struct{})}
+	c.lifeline, c.device, c.container = -1, -1, -1
+	for i, name := range names {
+		syscall.CloseOnExec(firstListen + i)
+		if err := c.inheritOne(name, vectors, firstListen+i); err != nil {
+			return nil, err
+		}
+	}
+	if c.lifeline < 0 || len(c.slots) != len(vectors) {
+		return nil, malformed("inherit", strings.Join(names, ":"), "the descriptors of the connection are not all there")
+	}
+	return c, nil
+}
+
+// inheritOne gives a descriptor its place by its name.
+func (c *Connection) inheritOne(name string, vectors []string, fd int) error {
+	switch name {
+	case "lifeline":
+		c.lifeline = fd
+	case "device":
+		c.device = fd
+	case "container":
+		c.container = fd
+	default:
+		kind := strings.TrimRight(name, "0123456789")
+		number, err := strconv.Atoi(name[len(kind):])
+		if err != nil || number >= len(vectors) || kind == "unmask" && number >= len(c.slots) {
+			return malformed("inherit", name, "there is no such descriptor of a connection")
+		}
+		if kind == "unmask" {
+			c.slots[number].unmask = fd
+			return nil
+		}
+		v, err := irq.ParseVector(vectors[number])
+		if err != nil || number != len(c.slots) {
+			return errors.Join(malformed("inherit", name, "the vectors are not in order"), err)
+		}
+		c.slots = append(c.slots, line{vector: v, delivery: irq.Delivery(kind), fd: fd, unmask: -1})
+	}
+	return nil
 }

@@ -31,7 +31,8 @@ func (a *app) connectCommand() *cobra.Command {
 		Short:   "claim vectors and print their interrupts, or become CMD with their descriptors",
 		Long: `Connect claims vectors, all or none. Without CMD it prints each interrupt until Ctrl-C. With CMD it becomes CMD (the
 same pid) with the descriptors as LISTEN_FDS, as socket activation does: descriptors from 3 on, LISTEN_FDNAMES with
-plain names, IVT_VECTORS with the names of the vectors in the same order, IVT_CONNECTION and IVT_GENERATION.
+plain names (stream0, eventfd0, unmask0, …, lifeline), IVT_VECTORS with the names of the vectors in the same order,
+IVT_CONNECTION and IVT_GENERATION. The lifeline has to stay open: the connection ends with it.
 
 Exit status with CMD: ivt's own failures are 125 (--conflict-exit-code sets the one for 763), after that it is CMD's.`,
 		Example: `  ivt connect soft:demo/3
@@ -113,14 +114,8 @@ func (a *app) connect(ctx context.Context, vectors, command []string, f connectF
 		return err
 	}
 	// A command that does not exist must not take a vector from anybody.
-	program := ""
 	if command != nil {
-		path, err := exec.LookPath(command[0])
-		if err != nil {
-			return err
-		}
-		program = path
-		if err := ivt.ReserveForHandover(max(len(vectors), f.any)); err != nil {
+		if _, err := exec.LookPath(command[0]); err != nil {
 			return err
 		}
 	}
@@ -143,18 +138,9 @@ func (a *app) connect(ctx context.Context, vectors, command []string, f connectF
 		_, err := fmt.Fprintln(a.out, "it would connect now; nothing was changed")
 		return err
 	case command != nil:
-		return become(connection, program, command)
+		return connection.Exec(command, os.Environ())
 	}
 	return a.printInterrupts(ctx, connection, f.count)
-}
-
-// become executes the command in place of this process, with the connection's descriptors.
-func become(c *ivt.Connection, program string, command []string) error {
-	environ, err := c.Handover(os.Environ())
-	if err != nil {
-		return err
-	}
-	return replace(program, command, environ)
 }
 
 // printInterrupts prints a line for each interrupt, until Ctrl-C, the end of the connection or a number of them.

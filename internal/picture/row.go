@@ -40,8 +40,15 @@ type Row struct {
 // Held reports whether anybody has it.
 func (r *Row) Held() bool { return len(r.Holders) > 0 }
 
-// Who names the holders in a few words: "nic-worker[4711]", "e1000e", "".
+// Who names the holders in a few words: "nic-worker[4711]", "eth0-rx-3 (e1000e)", "".
 func (r *Row) Who() string {
+	if len(r.Handlers) > 0 && len(r.Holders) > 0 && !hasProcess(r.Holders) {
+		text := strings.Join(r.Handlers, ", ")
+		if r.Driver != "" && !strings.Contains(text, r.Driver) {
+			text += " (" + r.Driver + ")"
+		}
+		return text
+	}
 	names := make([]string, 0, len(r.Holders))
 	for _, h := range r.Holders {
 		names = append(names, Short(h))
@@ -60,4 +67,13 @@ func Short(h irq.Holder) string {
 		return h.Driver
 	}
 	return "?"
+}
+
+func hasProcess(holders []irq.Holder) bool {
+	for _, h := range holders {
+		if h.Kind == irq.HolderProcess {
+			return true
+		}
+	}
+	return false
 }
