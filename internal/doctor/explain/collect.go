@@ -11,6 +11,8 @@ type Log struct {
 	Lines   int64    `json:"lines"`             // records read
 	Foreign int64    `json:"foreign,omitempty"` // lines of programs that look like the kernel's; never in Groups of the kernel
 	Dropped int64    `json:"dropped,omitempty"` // incidents beyond maxGroups different ones
+	Boots   int      `json:"boots,omitempty"`   // how many starts of a kernel are in it; 0 if it begins later
+	Kernel  string   `json:"kernel,omitempty"`  // release of the last of them
 }
 
 // A Group is one incident and how often its like came.
@@ -18,7 +20,11 @@ type Group struct {
 	*Incident
 	Count int64  `json:"count"`
 	Last  string `json:"lastTime,omitempty"` // Stamp of the last one
+	Boot  int    `json:"boot,omitempty"`     // Log.Boots when the last one came
 }
+
+// Over reports whether it last came before the last start of a kernel that the log has.
+func (l *Log) Over(g *Group) bool { return g.Boot < l.Boots }
 
 // maxGroups bounds the memory that a log can take, also a hostile one.
 const maxGroups = 512
@@ -36,10 +42,15 @@ func Collect(r io.Reader) (*Log, error) {
 }
 
 func (l *Log) add(in *Incident, index map[string]*Group) {
+	if in.Message.ID == "linux-version" && in.Origin != Program {
+		l.Boots++
+		l.Kernel = in.Field("release")
+		return
+	}
 	key := in.key()
 	if g := index[key]; g != nil {
 		g.Count++
-		g.Last = in.Stamp
+		g.Last, g.Boot = in.Stamp, l.Boots
 		g.Severity = max(g.Severity, in.Severity)
 		return
 	}
@@ -47,7 +58,7 @@ func (l *Log) add(in *Incident, index map[string]*Group) {
 		l.Dropped++
 		return
 	}
-	g := &Group{Incident: in, Count: 1, Last: in.Stamp}
+	g := &Group{Incident: in, Count: 1, Last: in.Stamp, Boot: l.Boots}
 	index[key] = g
 	l.Groups = append(l.Groups, g)
 }

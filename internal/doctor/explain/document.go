@@ -17,6 +17,7 @@ type document struct {
 	Finding  string    `json:"finding,omitempty"`
 	Count    int64     `json:"count,omitempty"`
 	Last     string    `json:"lastTime,omitempty"`
+	Boot     int       `json:"boot,omitempty"`
 }
 
 // plain is an Incident without its MarshalJSON.
@@ -36,6 +37,6 @@ func (in *Incident) MarshalJSON() ([]byte, error) { return json.Marshal(in.docum
 // MarshalJSON writes the incident's object with count and lastTime.
 func (g *Group) MarshalJSON() ([]byte, error) {
 	d := g.document()
-	d.Count, d.Last = g.Count, g.Last
+	d.Count, d.Last, d.Boot = g.Count, g.Last, g.Boot
 	return json.Marshal(d)
 }

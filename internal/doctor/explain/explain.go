@@ -63,6 +63,9 @@ func Ask(query string) (*Answer, error) {
 		l.add(s.Incident(), index)
 	}
 	l.Lines, l.Foreign = s.Lines, s.Foreign
+	if l.Boots > 0 && len(l.Groups) == 0 {
+		l.Groups = append(l.Groups, &Group{Incident: s.Incident(), Count: 1})
+	}
 	if len(l.Groups) > 0 {
 		return &Answer{Query: query, Log: l}, nil
 	}

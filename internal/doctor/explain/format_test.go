@@ -162,3 +162,14 @@ func TestAStackTraceIsNoHandler(t *testing.T) {
 		t.Errorf("%v", ids(found))
 	}
 }
+
+func TestBootsAreToldApart(t *testing.T) {
+	const start = "[    0.000000] Linux version 6.1.0-50-amd64 (x) #1 SMP\n"
+	l, err := Collect(strings.NewReader(start + "[    5.0] Disabling IRQ #16\n" + start + "[    6.0] Disabling IRQ #17\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Boots != 2 || l.Kernel != "6.1.0-50-amd64" || len(l.Groups) != 2 || !l.Over(l.Groups[0]) || l.Over(l.Groups[1]) {
+		t.Errorf("%+v", l)
+	}
+}
