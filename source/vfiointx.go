@@ -41,10 +41,8 @@ func (s *vfio) wireLine(w *wire, c irq.Claim) error {
 // pointLine is the order that loses nothing and lets nobody through: cut the former holder's unmask, re-point, give
 // the new one its unmask, unmask (a level that is still high fires again at once), and ring, which the registry does.
 func (s *vfio) pointLine(v irq.Vector, w *wire, fd, unmask int) error {
-	if w.parked {
-		if err := s.cutUnmask(w); err != nil {
-			return err
-		}
+	if err := s.cutUnmask(w); err != nil {
+		return err
 	}
 	if err := s.point(v, w, fd); err != nil {
 		return err
@@ -54,11 +52,7 @@ func (s *vfio) pointLine(v irq.Vector, w *wire, fd, unmask int) error {
 			return errors.Join(err, s.park(w))
 		}
 	}
-	if !w.parked {
-		return nil
-	}
-	w.parked = false
-	return s.port.Unmask(w.index, w.start) // the registry rings next
+	return s.port.Unmask(w.index, w.start)
 }
 
 // cutUnmask takes from the former holder the power to unmask. EINVAL: the line is not enabled, so there is none.

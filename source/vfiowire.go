@@ -21,7 +21,6 @@ type wire struct {
 	eventfd      int    // the holder's, or ours that feeds the streams of sharers; -1 if nobody has the vector
 	unmask       int    // the holder's of an INTx; else -1
 	key          uint64 // in the relay, when the eventfd is ours
-	parked       bool   // it points to the sink: what came meanwhile is known to nobody
 }
 
 func (w *wire) close(r *relay) {
@@ -112,7 +111,7 @@ func (s *vfio) wireMessage(w *wire, c irq.Claim) (err error) {
 		s.discard(c, fd)
 		return fmt.Errorf("connect %s: %w", c.Vector, err)
 	}
-	w.eventfd, w.parked = fd, false
+	w.eventfd = fd
 	return nil
 }
 
@@ -202,7 +201,6 @@ func (s *vfio) park(w *wire) (err error) {
 	if w.index == kernel.VFIOIntx {
 		err = errors.Join(s.cutUnmask(w), s.port.Mask(w.index, w.start))
 	}
-	w.parked = true
 	if _, failed := s.port.Trigger(w.index, w.start, s.sink); failed != nil {
 		_, failed = s.port.Trigger(w.index, w.start, -1) // silence will do
 		err = errors.Join(err, failed)
