@@ -147,7 +147,7 @@ func (c *Connection) Wait(ctx context.Context) (Interrupt, error) {
 	case c.waiting <- struct{}{}:
 		defer func() { <-c.waiting }()
 	case <-ctx.Done():
-		return Interrupt{}, ended(ctx, "wait", "another goroutine waits")
+		return Interrupt{}, ended(ctx, "wait", c.id, "another goroutine waits")
 	}
 	defer c.waiter.under(ctx)()
 	i, err := c.waiter.wait()
@@ -265,7 +265,7 @@ func (c *Connection) Disconnect(ctx context.Context) error {
 		select {
 		case <-running.left:
 		case <-ctx.Done():
-			return errors.Join(err, ended(ctx, "disconnect", "the handler still runs"))
+			return errors.Join(err, ended(ctx, "disconnect", c.id, "the handler still runs"))
 		}
 	}
 	return err

@@ -11,9 +11,9 @@ import (
 var ErrNoDaemon = errors.New("no ivtd")
 
 // ended turns the end of a context into the code for it (rule 10).
-func ended(ctx context.Context, operation, detail string) error {
+func ended(ctx context.Context, operation, subject, detail string) error {
 	cause := context.Cause(ctx)
-	e := &irq.Error{Code: irq.ErrCancelled, Operation: operation, Reason: irq.ReasonCancelled, Detail: detail, Err: cause}
+	e := &irq.Error{Code: irq.ErrCancelled, Operation: operation, Name: subject, Reason: irq.ReasonCancelled, Detail: detail, Err: cause}
 	if errors.Is(cause, context.DeadlineExceeded) {
 		e.Code, e.Reason = irq.ErrTimeout, irq.ReasonTimeout
 	}

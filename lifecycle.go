@@ -15,7 +15,7 @@ func (c *Connection) enter(ctx context.Context) (*goroutine, error) {
 	select {
 	case c.waiting <- struct{}{}:
 	case <-ctx.Done():
-		return nil, ended(ctx, "handle", "another goroutine waits")
+		return nil, ended(ctx, "handle", c.id, "another goroutine waits")
 	}
 	me := newGoroutine()
 	c.mu.Lock()
@@ -51,7 +51,7 @@ func (c *Connection) lockThread() (unlock func()) {
 // why says what the end of waiting means.
 func (c *Connection) why(ctx context.Context, err error) error {
 	if ctx.Err() != nil && c.Err() == nil {
-		return ended(ctx, "wait", "no interrupt came")
+		return ended(ctx, "wait", c.id, "no interrupt came")
 	}
 	return c.afterEnd(err)
 }

@@ -31,7 +31,7 @@ func (w *wire) dial(ctx context.Context) (*varlink.Conn, error) {
 	case err == nil:
 		return c, nil
 	case ctx.Err() != nil:
-		return nil, ended(ctx, "connect", "ivtd at "+w.path+" did not answer")
+		return nil, ended(ctx, "connect", w.path, "ivtd did not answer")
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("%w at %s (%s): start one with ivtd, or sudo systemctl start ivtd: %w", ErrNoDaemon, w.path, w.why, err)
 	case errors.Is(err, fs.ErrPermission):
@@ -115,7 +115,7 @@ func translate(ctx context.Context, method string, err error) error {
 	var answer *varlink.Error
 	if !errors.As(err, &answer) {
 		if ctx.Err() != nil {
-			return ended(ctx, method, "ivtd had not answered yet")
+			return ended(ctx, method, "", "ivtd had not answered yet")
 		}
 		return fmt.Errorf("%w that answers: %w", ErrNoDaemon, err)
 	}

@@ -102,7 +102,7 @@ func TestNotice(t *testing.T) {
 	if want := (Notice{Kind: NoticeEnding, Code: irq.ErrNotConnected, Generation: 4, Deadline: 6e9, Reason: irq.ReasonRevoked}); n != want {
 		t.Errorf("got %+v", n)
 	}
-	over := FromNotice(irq.Notice{Generation: 4, Reason: irq.ReasonSourceGone, Err: refusal(irq.ErrNotConnected)}, now, 0)
+	over := FromNotice(irq.Notice{Generation: 4, Reason: irq.ReasonSourceGone, Detail: "because", Err: refusal(irq.ErrNotConnected)}, now, 0)
 	back, err := DecodeNotice(over.Append(nil))
 	if err != nil || back != over || back.Kind != NoticeOver || back.Detail != "because" {
 		t.Errorf("got %+v, %v", back, err)

@@ -64,12 +64,12 @@ func DecodeNotice(b []byte) (Notice, error) {
 
 // FromNotice makes the record of what the registry tells; now are both clocks at the same moment.
 func FromNotice(n irq.Notice, wall time.Time, monotonic int64) Notice {
-	r := Notice{Kind: NoticeOver, Code: irq.ErrNotConnected, Generation: n.Generation, Reason: n.Reason}
+	r := Notice{Kind: NoticeOver, Code: irq.ErrNotConnected, Generation: n.Generation, Reason: n.Reason, Detail: n.Detail}
 	if !n.Deadline.IsZero() {
 		r.Kind, r.Deadline = NoticeEnding, monotonic+int64(n.Deadline.Sub(wall))
 	}
 	if n.Err != nil {
-		r.Code, r.Detail = n.Err.Code, n.Err.Detail
+		r.Code = n.Err.Code
 	}
 	return r
 }

@@ -84,12 +84,15 @@ type Event struct {
 	Refused  *Refusal      `json:"refused,omitempty"`
 	Reason   irq.Reason    `json:"reason,omitempty"`
 	Detail   string        `json:"detail,omitempty"`
+	Repeats  uint64        `json:"repeats,omitempty"`
+	Until    time.Time     `json:"until,omitzero"`
 }
 
 // FromEvent puts an event on the wire.
 func FromEvent(e irq.Event) Event {
 	w := Event{
 		Sequence: e.Sequence, Time: e.Time.Round(0).UTC(), Kind: e.Kind, Vector: name(e.Vector), Source: e.Source, Reason: e.Reason, Detail: e.Detail,
+		Repeats: e.Repeats, Until: e.Until.Round(0).UTC(),
 	}
 	if e.Holder != nil {
 		h := FromHolder(*e.Holder)
@@ -104,7 +107,7 @@ func FromEvent(e irq.Event) Event {
 
 // Event takes it off the wire.
 func (w Event) Event() irq.Event {
-	e := irq.Event{Sequence: w.Sequence, Time: w.Time, Kind: w.Kind, Source: w.Source, Reason: w.Reason, Detail: w.Detail}
+	e := irq.Event{Sequence: w.Sequence, Time: w.Time, Kind: w.Kind, Source: w.Source, Reason: w.Reason, Detail: w.Detail, Repeats: w.Repeats, Until: w.Until}
 	if w.Vector != "" {
 		e.Vector, _ = irq.ParseVector(w.Vector)
 	}

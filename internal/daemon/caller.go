@@ -29,9 +29,12 @@ type caller struct {
 func (s *Server) caller(c *varlink.Call, operation string) (*caller, error) {
 	peer, sender := c.Peer(), c.Sender
 	switch {
-	case peer.PID == 0 || sender.PID == 0:
+	case peer.PID == 0:
 		return nil, s.spoofed(operation, "the caller is in a pid namespace that ivtd does not see, so it cannot be told from others",
 			"run ivtd in the initial pid namespace, or the driver in ivtd's")
+	case sender.PID == 0:
+		return nil, s.spoofed(operation, "the message does not say who sent it: it came before ivtd served the socket, or out of another pid namespace",
+			"open another session", "set PassCredentials=yes in ivtd.socket")
 	case sender.PID != peer.PID:
 		return nil, s.spoofed(operation, fmt.Sprintf("the session was opened by pid %d and pid %d speaks on it", peer.PID, sender.PID),
 			"open a session of your own: an inherited or passed socket does not carry its opener's rights")
@@ -69,9 +72,9 @@ func (k *caller) end() {
 	}
 }
 
-func (s *Server) spoofed(operation, detail, remedy string) *irq.Error {
+func (s *Server) spoofed(operation, detail string, remedies ...string) *irq.Error {
 	return &irq.Error{Code: irq.ErrAccessDenied, Operation: operation, Reason: irq.ReasonDenied, Detail: detail,
-		Rule: &irq.Rule{Text: "built in: who opened a session is who may speak on it"}, Remedies: []string{remedy}}
+		Rule: &irq.Rule{Text: "built in: who opened a session is who may speak on it"}, Remedies: remedies}
 }
 
 // identify reads what the kernel says of the peer.

@@ -108,9 +108,12 @@ func (s *Server) grant(c *varlink.Call, k *caller, t api.Terms, q irq.Request) e
 	if err := s.terms(k, t, &q); err != nil {
 		return err
 	}
+	if err := s.precheck(k, &q); err != nil {
+		return err
+	}
 	if q.DryRun {
 		if _, err := s.registry.Connect(s.base, q); err != nil {
-			return s.explained(k, &q, err)
+			return err
 		}
 		return c.Reply(api.ConnectOut{Deliveries: []api.Delivery{}})
 	}
@@ -130,7 +133,7 @@ func (s *Server) grant(c *varlink.Call, k *caller, t api.Terms, q irq.Request) e
 	if err != nil {
 		tie.close()
 		counted()
-		return s.explained(k, &q, err)
+		return err
 	}
 	return s.hand(c, l, tie, connection)
 }

@@ -16,7 +16,7 @@ type foreign struct {
 
 // foreign asks the host about a vector. A look at the machine costs milliseconds, so no user has more than one under way.
 func (s *Server) foreign(k *caller, v irq.Vector) (f foreign, ok bool) {
-	if s.config.Host == nil || s.registry.Source(v.Source) != nil || !k.gate.Visible(v) {
+	if s.config.Host == nil || !s.unknown(v) || !k.gate.Visible(v) {
 		return foreign{}, false
 	}
 	defer s.asking.take(k.subject.UID)()
@@ -36,14 +36,14 @@ func (f foreign) info() irq.Info {
 	return info
 }
 
-// explained is called for a refused request. Where a name is of no source, but of an interrupt that a driver
+// precheck refuses a request for vectors that no source of ivtd has. Where a name is of no source, but of an interrupt that a driver
 // of the kernel has, the answer is 763 with that driver, beside every other conflict of the request (rule 1).
 //
 // What a policy does not mention counts as allowed here: ivtd could grant the vector to nobody, and who has
 // it stands in /proc/interrupts for everybody. A rule that refuses or hides the vector is obeyed.
-func (s *Server) explained(k *caller, q *irq.Request, err error) error {
-	if !errors.Is(err, irq.ErrNoSuchDevice) || s.config.Host == nil {
-		return err
+func (s *Server) precheck(k *caller, q *irq.Request) error {
+	if s.config.Host == nil || !slices.ContainsFunc(q.Vectors, s.unknown) {
+		return nil
 	}
 	rest, conflicts, remedies := *q, []irq.Conflict(nil), []string(nil)
 	rest.Vectors = nil
@@ -60,7 +60,7 @@ func (s *Server) explained(k *caller, q *irq.Request, err error) error {
 		remedies = append(remedies, f.remedies...)
 	}
 	if conflicts == nil {
-		return err
+		return nil // the registry says that there is no such thing
 	}
 	more, refused := s.others(rest)
 	if refused != nil {
@@ -68,6 +68,15 @@ func (s *Server) explained(k *caller, q *irq.Request, err error) error {
 	}
 	return s.recorded(k, &irq.Error{Code: irq.ErrAlreadyConnected, Operation: q.Operation, Vector: only(q.Vectors), Reason: conflicts[0].Reason,
 		Detail: "a driver of the kernel has it, and ivt takes nothing from the kernel", Conflicts: append(conflicts, more...), Remedies: unique(remedies)})
+}
+
+// unknown reports whether no source has v under any name.
+func (s *Server) unknown(v irq.Vector) bool {
+	if s.registry.Source(v.Source) != nil {
+		return false
+	}
+	_, err := s.registry.Lookup(v)
+	return errors.Is(err, irq.ErrNoSuchDevice)
 }
 
 // others finds what else is in the way of a request, without the kernel's vectors.

@@ -13,9 +13,9 @@ import (
 	"github.com/ivtd/ivt/varlink"
 )
 
-// A History remembers events (rule 13). Add is called from one goroutine, Read from any.
+// A History remembers events (rule 13) for longer than the registry does.
 type History interface {
-	// Add appends an event. It must not wait for long: while it does, the registry's own ring fills.
+	// Add appends an event. It is called from one goroutine; while it waits, the registry's own ring fills.
 	Add(e irq.Event) error
 	// Read calls yield for the events with a sequence number above after, oldest first, until it returns false.
 	Read(after uint64, yield func(irq.Event) bool) error
@@ -23,26 +23,44 @@ type History interface {
 	Close() error
 }
 
-// historian copies what happens into a History.
+// inMemory is the History without a store: what the registry's ring has.
+type inMemory struct{ registry *irq.Registry }
+
+func (h inMemory) Read(after uint64, yield func(irq.Event) bool) error {
+	for e := range h.registry.History(irq.Vector{}) {
+		if e.Sequence > after && !yield(e) {
+			break
+		}
+	}
+	return nil
+}
+
+func (inMemory) Add(irq.Event) error { return nil }
+func (inMemory) Close() error        { return nil }
+
+// historian copies what happens into a store.
 type historian struct {
 	History
-	watcher *irq.Watcher
-	cancel  context.CancelFunc
-	loop    sync.WaitGroup
-	log     *slog.Logger
+	cancel context.CancelFunc
+	loop   sync.WaitGroup
+	log    *slog.Logger
 }
 
-func newHistorian(r *irq.Registry, h History, log *slog.Logger) *historian {
+func newHistorian(r *irq.Registry, store History, log *slog.Logger) *historian {
+	if store == nil {
+		return &historian{History: inMemory{r}, cancel: func() {}, log: log}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &historian{History: h, watcher: r.Watch(0), cancel: cancel, log: log}
-	w.loop.Go(func() { w.run(ctx) })
-	return w
+	h := &historian{History: store, cancel: cancel, log: log}
+	w := r.Watch(0)
+	h.loop.Go(func() { h.run(ctx, w) })
+	return h
 }
 
-func (h *historian) run(ctx context.Context) {
-	defer h.watcher.Close()
+func (h *historian) run(ctx context.Context, w *irq.Watcher) {
+	defer w.Close()
 	for {
-		e, lost, err := h.watcher.Next(ctx)
+		e, lost, err := w.Next(ctx)
 		if err != nil {
 			return
 		}
@@ -62,47 +80,6 @@ func (h *historian) close() {
 		h.log.Error("close history", "err", err)
 	}
 }
-
-// ring is a History in memory.
-type ring struct {
-	mu     sync.Mutex
-	events []irq.Event // circular once it is full
-	first  int
-	limit  int
-}
-
-func newRing(limit int) *ring { return &ring{limit: max(limit, 1)} }
-
-func (r *ring) Add(e irq.Event) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.events) < r.limit {
-		r.events = append(r.events, e)
-		return nil
-	}
-	r.events[r.first] = e
-	r.first = (r.first + 1) % r.limit
-	return nil
-}
-
-func (r *ring) Read(after uint64, yield func(irq.Event) bool) error {
-	r.mu.Lock()
-	var found []irq.Event
-	for i := range r.events {
-		if e := r.events[(r.first+i)%len(r.events)]; e.Sequence > after {
-			found = append(found, e)
-		}
-	}
-	r.mu.Unlock()
-	for _, e := range found {
-		if !yield(e) {
-			break
-		}
-	}
-	return nil
-}
-
-func (r *ring) Close() error { return nil }
 
 func (s *Server) pastEvents(c *varlink.Call, k *caller) error {
 	var in api.HistoryIn

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,15 +81,23 @@ func (l *Lock) Listen(socket string, mode os.FileMode) (*net.UnixListener, error
 	if err := clearStale(socket); err != nil {
 		return nil, err
 	}
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	listener, err := passing.Listen(context.Background(), "unix", socket)
 	if err != nil {
 		return nil, unusable(socket, err)
 	}
 	if err := os.Chmod(socket, mode); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	return listener, nil
+	return listener.(*net.UnixListener), nil
 }
+
+// passing makes listeners whose sessions bring the credentials of their messages from the first one on: sessions
+// have SO_PASSCRED as the listener had it when they connected (Linux 6.16), so it is set before anybody can.
+var passing = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+	var failed error
+	err := c.Control(func(fd uintptr) { failed = kernel.PassCredentials(int(fd)) })
+	return errors.Join(err, failed)
+}}
 
 func clearStale(socket string) error {
 	info, err := os.Lstat(socket)

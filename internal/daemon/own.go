@@ -33,17 +33,36 @@ func current(c *irq.Connection, generation uint64, operation string) error {
 	return nil
 }
 
+// ruled returns a connection that the caller holds, or may rule over as an administrator, who need not know the
+// generation: 0 is the present one. mine tells which of the two.
+func (s *Server) ruled(k *caller, in api.ConnectionIn, operation string) (c *irq.Connection, mine bool, err error) {
+	c, err = s.own(k, in.Connection, operation)
+	mine = err == nil
+	if errors.Is(err, irq.ErrAccessDenied) && s.live.Load().Administrator(k.subject) {
+		c, err = s.registry.Connection(in.Connection)
+		if err == nil && in.Generation == 0 {
+			return c, mine, nil
+		}
+	}
+	if err == nil {
+		err = current(c, in.Generation, operation)
+	}
+	return c, mine, err
+}
+
 func (s *Server) disconnect(c *varlink.Call, k *caller) error {
 	var in api.ConnectionIn
 	if err := c.Decode(&in); err != nil {
 		return err
 	}
-	connection, err := s.own(k, in.Connection, "disconnect")
-	if err == nil {
-		err = current(connection, in.Generation, "disconnect")
-	}
-	if err == nil {
+	connection, mine, err := s.ruled(k, in, "disconnect")
+	switch {
+	case err != nil:
+		return err
+	case mine:
 		err = connection.Disconnect(s.base)
+	default:
+		err = connection.Revoke(s.base, 0, "disconnected by "+k.subject.String())
 	}
 	if err != nil {
 		return err
@@ -86,9 +105,9 @@ func (s *Server) setMask(c *varlink.Call, k *caller, operation string, do func(*
 	if err != nil {
 		return err
 	}
-	connection, err := s.own(k, in.Connection, operation)
+	connection, _, err := s.ruled(k, in.ConnectionIn, operation)
 	if err == nil {
-		err = do(connection, in.Generation, v)
+		err = do(connection, connection.Generation(), v)
 	}
 	if err != nil {
 		return err

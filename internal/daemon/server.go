@@ -104,9 +104,6 @@ func (c Config) filled() Config {
 	if c.Root == "" {
 		c.Root = "/"
 	}
-	if c.History == nil {
-		c.History = newRing(c.Policy.Limits.History)
-	}
 	if c.Sessions == 0 {
 		c.Sessions = 16384
 	}
