@@ -5,6 +5,7 @@ package source
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/ivtd/ivt/internal/kernel"
@@ -31,10 +32,12 @@ type stream struct {
 	theirs  int // the holder's end: copies of it are sent
 	key     uint64
 	slot    int
-	last    uint64        // sequence of the latest delivery
-	arrived uint64        // counted for this claim
-	full    bool          // the queue is full: waiting holds what did not fit
-	waiting record.Record // valid while full
+	last    uint64         // sequence of the latest delivery, as the holder counts
+	told    *atomic.Uint64 // last, where it outlives this process
+	before  uint64         // what a former process had delivered: the registry counts anew after it
+	arrived uint64         // counted for this claim
+	full    bool           // the queue is full: waiting holds what did not fit
+	waiting record.Record  // valid while full
 	closed  bool
 	bytes   [record.Size]byte
 }
@@ -49,7 +52,7 @@ func newStream(r *relay, c irq.Claim, level bool, ack Ack) (*stream, error) {
 }
 
 func startStream(r *relay, c irq.Claim, level bool, ack Ack, in inlet, theirs int) (*stream, error) {
-	s := &stream{claim: c, level: level, ack: ack, relay: r, in: in, theirs: theirs}
+	s := &stream{claim: c, level: level, ack: ack, relay: r, in: in, theirs: theirs, told: new(atomic.Uint64)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
@@ -79,9 +82,10 @@ func (s *stream) descriptors() (Descriptors, error) {
 func (s *stream) deliver(i irq.Interrupt) irq.Verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.slot, s.last = i.Slot, i.Sequence
+	s.slot, s.last = i.Slot, s.before+i.Sequence
+	s.told.Store(s.last)
 	s.arrived += i.Count
-	r := record.Record{Generation: uint32(s.claim.Generation), Sequence: i.Sequence, Count: i.Count, Time: i.Time,
+	r := record.Record{Generation: uint32(s.claim.Generation), Sequence: s.last, Count: i.Count, Time: i.Time,
 		Lost: i.Lost, Data: i.Data, Arrived: s.arrived}
 	if i.Rang {
 		r.Flags |= record.Rang
@@ -138,6 +142,7 @@ func (s *stream) service(b *kernel.Batch, events uint32, acks *[batchLimit]recor
 	if events&(kernel.EventIn|kernel.EventHangup|kernel.EventError) != 0 {
 		open := s.in.receive(b, func(data []byte) {
 			if a, err := record.DecodeAck(data); err == nil && s.expects(a) {
+				a.Sequence -= s.before
 				acks[n] = a
 				n++
 			}
@@ -159,9 +164,16 @@ func (s *stream) service(b *kernel.Batch, events uint32, acks *[batchLimit]recor
 	return s.slot, n
 }
 
+// from continues the count of a former process's deliveries.
+func (s *stream) from(before uint64, told *atomic.Uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before, s.last, s.told = before, before, told
+}
+
 // expects reports whether a is for a delivery of this stream (rule 7): its own generation, nothing from the future.
 func (s *stream) expects(a record.Ack) bool {
-	return s.ack != nil && a.Generation == uint32(s.claim.Generation) && a.Sequence > 0 && a.Sequence <= s.last
+	return s.ack != nil && a.Generation == uint32(s.claim.Generation) && a.Sequence > s.before && a.Sequence <= s.last
 }
 
 // close ends the stream (rule 5): when it returns nothing is delivered any more, and what the holder had
