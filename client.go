@@ -102,6 +102,9 @@ func (c *Client) Connect(ctx context.Context, vector string, list ...Option) (*C
 
 // ConnectAll is the package's ConnectAll with this client.
 func (c *Client) ConnectAll(ctx context.Context, vectors []string, list ...Option) (*Connection, error) {
+	if len(vectors) == 0 {
+		return nil, malformed("connect", "", "no vector is named")
+	}
 	o := optionsOf(list)
 	terms, err := o.terms(ctx)
 	if err != nil {

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"sync"
 	"syscall"
+	"unicode"
 
 	"github.com/ivtd/ivt/api"
 	"github.com/ivtd/ivt/irq"
@@ -115,14 +117,14 @@ func translate(ctx context.Context, method string, err error) error {
 	var answer *varlink.Error
 	if !errors.As(err, &answer) {
 		if ctx.Err() != nil {
-			return ended(ctx, method, "", "ivtd had not answered yet")
+			return ended(ctx, operation(method), "", "ivtd had not answered yet")
 		}
 		return fmt.Errorf("%w that answers: %w", ErrNoDaemon, err)
 	}
 	if e, ok := api.ParseError(answer.Name, answer.Parameters); ok {
 		return e
 	}
-	e := &irq.Error{Operation: method, Err: answer}
+	e := &irq.Error{Operation: operation(method), Err: answer}
 	switch answer.Name {
 	case varlink.ErrorTooManySessions:
 		e.Code, e.Reason, e.Detail = irq.ErrNoResources, irq.ReasonQuota, "ivtd has as many sessions as it takes"
@@ -137,6 +139,18 @@ func translate(ctx context.Context, method string, err error) error {
 		return fmt.Errorf("%s: ivtd failed: %w", method, err)
 	}
 	return e
+}
+
+// operation is the method in words, as ivtd's errors have it: "set successor".
+func operation(method string) string {
+	var b strings.Builder
+	for i, r := range method {
+		if i > 0 && unicode.IsUpper(r) {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
 }
 
 // parameter is the one that InvalidParameter names.

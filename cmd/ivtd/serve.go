@@ -59,7 +59,7 @@ func (o *options) listen(log *slog.Logger) (*daemon.Lock, []net.Listener, error)
 		return nil, listeners, nil // whoever activated us sees to it that there is one of us
 	}
 	socket := o.places.Socket
-	if o.places == (daemon.Places{Socket: socket, Mode: o.places.Mode, Policy: o.places.Policy}) && socket == daemon.SystemPlaces().Socket {
+	if socket == daemon.SystemPlaces().Socket { // whose folder /run does not keep
 		if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
 			return nil, nil, fmt.Errorf("%w; choose another place with --socket", err)
 		}
@@ -72,7 +72,6 @@ func (o *options) listen(log *slog.Logger) (*daemon.Lock, []net.Listener, error)
 	if err != nil {
 		return nil, nil, errors.Join(err, lock.Close())
 	}
-	log.Info("serving", "socket", socket, "pid", os.Getpid())
 	return lock, []net.Listener{l}, nil
 }
 
@@ -81,6 +80,7 @@ func attend(s *daemon.Server, log *slog.Logger, listeners []net.Listener, signal
 	var serving sync.WaitGroup
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
+		log.Info("serving", "socket", l.Addr().String(), "pid", os.Getpid())
 		serving.Go(func() { failed <- s.Serve(l) })
 	}
 	watch, stopWatch := context.WithCancel(context.Background())

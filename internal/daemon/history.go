@@ -84,7 +84,7 @@ func (h *historian) close() {
 func (s *Server) pastEvents(c *varlink.Call, k *caller) error {
 	var in api.HistoryIn
 	if err := c.Decode(&in); err != nil {
-		return err
+		return malformed("read history", "", "since is no time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z")
 	}
 	var v irq.Vector
 	var after uint64

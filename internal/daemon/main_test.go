@@ -21,4 +21,4 @@ func TestMain(m *testing.M) {
 }
 
 // roles are what the test binary can be.
-var roles = map[string]func() error{"driver": driver, "squatter": squatter}
+var roles = map[string]func() error{"driver": driver, "squatter": squatter, "crowd": crowd}
