@@ -24,12 +24,14 @@ func (g *reading) descriptors() {
 	if names == nil {
 		g.blind("irqs without handler", descriptorDir, fs.ErrNotExist)
 	}
+	var free []IRQ // kept apart: IRQ searches in order
 	for _, name := range names {
 		number, err := strconv.Atoi(name)
 		if err == nil && g.Machine.IRQ(number) == nil && (g.only == nil || slices.Contains(g.only, number)) {
-			g.IRQs = append(g.IRQs, g.descriptor(number))
+			free = append(free, g.descriptor(number))
 		}
 	}
+	g.IRQs = append(g.IRQs, free...)
 	g.sortIRQs()
 	debug := g.debugfs()
 	g.eachIRQ(func(q *IRQ) {

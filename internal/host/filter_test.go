@@ -19,7 +19,7 @@ func TestSelect(t *testing.T) {
 		want string
 	}{
 		{"all held", host.Filter{Held: true, Driver: "nvme"}, "124 125"},
-		{"free", host.Filter{Free: true}, "140"},
+		{"free", host.Filter{Free: true}, "3 140"},
 		{"pid", host.Filter{PID: 4711}, "126"},
 		{"thread", host.Filter{PID: 501}, "122"},
 		{"unit", host.Filter{Unit: "nic-worker@1.service"}, "126"},
