@@ -259,7 +259,7 @@ func (c *Connection) Disconnect(ctx context.Context) error {
 		return over(c.id, irq.ReasonClosed, "it was disconnected already")
 	}
 	err := c.client.Disconnect(ctx, c.id, c.generation)
-	c.end(over(c.id, irq.ReasonClosed, "this process disconnected it"))
+	c.end(nil)
 	c.closeFiles() // should ivtd not have answered, the lifeline tells it
 	if running := c.handling(); running != nil && !running.isMe() {
 		select {

@@ -2,6 +2,7 @@ package ivt
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -71,23 +72,17 @@ func (c *Connection) Handover() (files []*os.File, environ []string, err error) 
 	return files, c.environ(list, os.Getpid()), nil
 }
 
-// withEnviron puts variables over an environment.
+// withEnviron puts variables over an environment, of which each name stays once: the last one said.
 func withEnviron(environ, over []string) []string {
-	merged := make([]string, 0, len(environ)+len(over))
-	for _, e := range environ {
+	at, merged := map[string]int{}, []string(nil)
+	for _, e := range slices.Concat(environ, over) {
 		name, _, _ := strings.Cut(e, "=")
-		if !strings.HasPrefix(name, "LISTEN_") && !hasName(over, name) {
-			merged = append(merged, e)
+		if i, ok := at[name]; ok {
+			merged[i] = e
+			continue
 		}
+		at[name] = len(merged)
+		merged = append(merged, e)
 	}
-	return append(merged, over...)
-}
-
-func hasName(environ []string, name string) bool {
-	for _, e := range environ {
-		if strings.HasPrefix(e, name+"=") {
-			return true
-		}
-	}
-	return false
+	return merged
 }

@@ -76,10 +76,13 @@ func (c *Connection) afterEnd(err error) error {
 func (c *Connection) end(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err == nil {
-		c.err = why
-		close(c.done)
+	if c.err != nil {
+		return
 	}
+	if c.err = why; c.disconnected {
+		c.err = over(c.id, irq.ReasonClosed, "this process disconnected it")
+	}
+	close(c.done)
 }
 
 // closedHere reports whether the connection ended because this process disconnected it.
