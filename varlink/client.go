@@ -16,10 +16,10 @@ import (
 // context ends among them: this is how the server learns that nobody waits, and the late answer
 // cannot be taken for that of the next call. Safe for concurrent use.
 type Conn struct {
-	wire    *wire
-	peer    *Peer
-	nesting int
-	turn    chan struct{} // holds one token while a call is under way
+	wire   *wire
+	peer   *Peer
+	limits Limits
+	turn   chan struct{} // holds one token while a call is under way
 }
 
 // Dial connects to a service. The address is a path, or "unix:" and a path; one that begins with @ is
@@ -73,9 +73,10 @@ func (d Dialer) Use(socket *net.UnixConn) (*Conn, error) {
 	limits := d.Limits.forClient()
 	w, err := newWire(socket, limits)
 	if err == nil {
+		w.greedy = true
 		var peer *Peer
 		if peer, err = newPeer(socket); err == nil {
-			return &Conn{wire: w, peer: peer, nesting: limits.Nesting, turn: make(chan struct{}, 1)}, nil
+			return &Conn{wire: w, peer: peer, limits: limits, turn: make(chan struct{}, 1)}, nil
 		}
 	}
 	socket.Close()
@@ -109,10 +110,10 @@ func (c *Conn) CallDescriptors(ctx context.Context, method string, in, out any, 
 		return nil, err
 	}
 	r, descriptors, err := c.exchange(method, in, send)
-	if err = end(err); err == nil && r.continues {
-		c.wire.conn.Close()
+	if err == nil && (r.continues || len(c.wire.rest) > 0) {
 		err = fmt.Errorf("varlink: %s: more than one reply to a plain call", method)
 	}
+	err = end(err)
 	if err == nil {
 		err = r.decode(method, out)
 	}
@@ -193,11 +194,13 @@ func (c *Conn) receive(method string) (response, *Descriptors, error) {
 		return response{}, nil, fmt.Errorf("varlink: %s: %w", method, silence(err))
 	}
 	descriptors := received(m.fds)
-	r, err := parseResponse(m.text, c.nesting)
+	r, err := parseResponse(m.text, c.limits.Nesting)
 	if err != nil {
 		err = fmt.Errorf("varlink: %s: malformed reply: %w", method, err)
 	} else if m.lost && r.failure == "" {
 		err = fmt.Errorf("varlink: %s: %w", method, ErrDescriptorsLost)
+	} else if descriptors.Len() > c.limits.Descriptors {
+		err = fmt.Errorf("varlink: %s: the reply brought %d descriptors", method, descriptors.Len())
 	}
 	if err != nil || r.failure != "" {
 		descriptors.Close()

@@ -15,6 +15,7 @@ type callContext struct {
 	oneway bool // nobody waits for the answer, so a hang-up ends nothing
 
 	mu     sync.Mutex
+	over   bool            // the handler has returned
 	inner  context.Context // nil until it is needed
 	cancel context.CancelCauseFunc
 	stop   func()
@@ -27,12 +28,12 @@ func (c *callContext) Done() <-chan struct{} { return c.watched().Done() }
 // Err looks at the socket if nobody watches it.
 func (c *callContext) Err() error {
 	c.mu.Lock()
-	inner := c.inner
+	inner, over := c.inner, c.over
 	c.mu.Unlock()
 	if inner != nil {
 		return inner.Err()
 	}
-	if c.parent.Err() == nil && (c.oneway || !c.wire.hungUp()) {
+	if !over && c.parent.Err() == nil && (c.oneway || !c.wire.hungUp()) {
 		return nil
 	}
 	inner = c.watched()
@@ -51,16 +52,20 @@ func (c *callContext) Value(key any) any {
 	return c.parent.Value(key)
 }
 
-// watched returns the inner context, whose socket is being watched.
+// watched returns the inner context, whose socket is being watched. After the call the socket is not
+// touched any more.
 func (c *callContext) watched() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.inner == nil {
-		c.inner, c.cancel = context.WithCancelCause(c.parent)
-		c.stop = func() {}
-		if !c.oneway {
-			c.stop = c.wire.watch(func() { c.cancel(ErrHungUp) })
-		}
+	if c.inner != nil {
+		return c.inner
+	}
+	c.inner, c.cancel = context.WithCancelCause(c.parent)
+	switch {
+	case c.over:
+		c.cancel(context.Canceled)
+	case !c.oneway:
+		c.stop = c.wire.watch(func() { c.cancel(ErrHungUp) })
 	}
 	return c.inner
 }
@@ -69,13 +74,13 @@ func (c *callContext) watched() context.Context {
 func (c *callContext) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.inner == nil {
-		// Whoever kept the context must not touch the session's socket any more.
-		c.inner, c.cancel = context.WithCancelCause(c.parent)
-	} else {
+	c.over = true
+	if c.stop != nil {
 		c.stop()
 	}
-	c.cancel(context.Canceled)
+	if c.cancel != nil {
+		c.cancel(context.Canceled)
+	}
 }
 
 // hungUp says whether the peer has closed its end.

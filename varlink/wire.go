@@ -1,6 +1,7 @@
 package varlink
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,8 @@ type message struct {
 // Reading. The kernel joins a message without descriptors and a following one with descriptors in
 // one recvmsg, and they seem to belong to the first. So a message's end is found with MSG_PEEK and
 // no control buffer, and then exactly that much is read, whose descriptors are its own. A peek that
-// finds no NUL takes what it saw and goes on: it would see the same again, for ever.
+// finds no NUL takes what it saw and goes on: it would see the same again, for ever. Where it does
+// not matter whose descriptors they are (see greedy) one recvmsg takes what there is.
 //
 // Writing. One sendmsg a message, so that descriptors stand at its beginning; only what the socket
 // had no room for goes after it. A message with descriptors is sent when everything before it was
@@ -41,6 +43,13 @@ type wire struct {
 	slow     time.Duration // for a received message, from its first byte on
 	patience time.Duration // for a sent message
 	sealed   bool          // the kernel lets the peer send no descriptors
+
+	// greedy reads beyond a message, into rest. It is for a server that wants no descriptors, and
+	// for a client: the only message that may bring some is the reply to a plain call, and behind
+	// that nothing follows. The kernel joins no messages of different senders (SO_PASSCRED).
+	greedy bool
+	rest   []byte
+	sender Credentials // of the rest
 
 	in  incoming
 	out outgoing
@@ -78,7 +87,7 @@ func newWire(conn *net.UnixConn, limits Limits) (*wire, error) {
 		return nil, fmt.Errorf("varlink: socket: %w", err)
 	}
 	w := &wire{
-		conn: conn, raw: raw,
+		conn: conn, raw: raw, greedy: limits.Descriptors == 0,
 		size: limits.MessageSize, slow: limits.MessageTime, patience: limits.WriteTime,
 	}
 	w.stepIn, w.stepOut = w.receive, w.send
@@ -92,6 +101,7 @@ func newWire(conn *net.UnixConn, limits Limits) (*wire, error) {
 func (w *wire) read(idle time.Duration) (message, error) {
 	w.in = incoming{park: w.slow == 0}
 	defer func() { w.in = incoming{} }()
+	w.remember()
 	if idle > 0 {
 		w.conn.SetReadDeadline(time.Now().Add(idle))
 		defer w.conn.SetReadDeadline(time.Time{})
@@ -111,6 +121,32 @@ func (w *wire) read(idle time.Duration) (message, error) {
 		return message{}, w.in.err
 	}
 	return w.in.message, nil
+}
+
+// remember begins with what was read beyond the former message.
+func (w *wire) remember() {
+	if rest := w.rest; len(rest) > 0 {
+		w.rest = nil
+		w.in.from(w.sender)
+		w.add(rest)
+	}
+}
+
+// add takes text that was read: up to its first NUL it is the message's, the others come later.
+func (w *wire) add(text []byte) {
+	in := &w.in
+	body, rest, whole := bytes.Cut(text, []byte{0})
+	if len(in.text)+len(body) > w.size {
+		in.finish(ErrMessageTooLong)
+		return
+	}
+	in.text = append(in.text, body...)
+	if whole {
+		in.finish(nil)
+	}
+	if len(rest) > 0 {
+		w.rest, w.sender = rest, in.sender
+	}
 }
 
 // why names the deadline that passed.

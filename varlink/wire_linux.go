@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,7 @@ func (w *wire) receive(fd uintptr) bool {
 	p := peeks.Get().(*peek)
 	defer peeks.Put(p)
 	for !w.in.done {
-		err := w.look(int(fd), p)
+		err := w.step(int(fd), p)
 		if err == unix.EAGAIN {
 			return w.in.began() && !w.in.park
 		}
@@ -33,6 +34,34 @@ func (w *wire) receive(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// step takes some of the message.
+func (w *wire) step(fd int, p *peek) error {
+	if w.greedy {
+		return w.gulp(fd, p)
+	}
+	return w.look(fd, p)
+}
+
+// gulp takes what has come, of the message and more.
+func (w *wire) gulp(fd int, p *peek) error {
+	room := w.in.room(p.text[:])
+	n, oobn, flags, _, err := unix.Recvmsg(fd, room, p.control[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	switch {
+	case err == unix.EINTR:
+		return nil
+	case err == unix.EAGAIN:
+		return err
+	case err != nil:
+		return fmt.Errorf("recvmsg: %w", err)
+	case n == 0:
+		return w.in.ended()
+	}
+	w.in.control(p.control[:oobn], flags)
+	w.add(room[:n])
+	w.rest = slices.Clone(w.rest) // the room is borrowed, or goes with the message
+	return nil
 }
 
 // look peeks at what has come and takes it, as far as it belongs to the message.

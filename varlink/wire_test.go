@@ -50,6 +50,12 @@ func wires(t testing.TB, limits Limits) (*wire, rawPeer) {
 	return w, b
 }
 
+// greedyAndNot runs a test with both ways to read: without and with regard to descriptors.
+func greedyAndNot(t *testing.T, test func(t *testing.T, descriptors int)) {
+	t.Run("greedy", func(t *testing.T) { test(t, 0) })
+	t.Run("peeking", func(t *testing.T) { test(t, maxDescriptors) })
+}
+
 // eventfds returns descriptors that say 1, 2, 3 and so on.
 func eventfds(t testing.TB, n int) []int {
 	t.Helper()
@@ -91,7 +97,7 @@ func readAll(t testing.TB, w *wire, n int) []got {
 
 // The kernel joins a message without and one with descriptors; each still has its own.
 func TestDescriptorsStayWithTheirMessage(t *testing.T) {
-	w, p := wires(t, Limits{})
+	w, p := wires(t, Limits{Descriptors: 253})
 	fds := eventfds(t, 3)
 	p.send("m1\x00")
 	p.send("m2\x00", fds[0], fds[1])
@@ -132,8 +138,10 @@ func TestDescriptorsInTheMiddleOfAMessage(t *testing.T) {
 
 // A peek sees no more than the socket holds (219,264 bytes by default), which must not stall a longer
 // message.
-func TestLongMessages(t *testing.T) {
-	w, p := wires(t, Limits{MessageSize: 4 << 20})
+func TestLongMessages(t *testing.T) { greedyAndNot(t, testLongMessages) }
+
+func testLongMessages(t *testing.T, descriptors int) {
+	w, p := wires(t, Limits{MessageSize: 4 << 20, Descriptors: descriptors})
 	fds := eventfds(t, 1)
 	for _, size := range []int{4095, 4096, 4097, 8191, 219264, 3 << 20} {
 		text := strings.Repeat("x", size)
@@ -156,9 +164,11 @@ func TestLongMessages(t *testing.T) {
 	}
 }
 
-func TestMessageSizeIsALimit(t *testing.T) {
+func TestMessageSizeIsALimit(t *testing.T) { greedyAndNot(t, testMessageSize) }
+
+func testMessageSize(t *testing.T, descriptors int) {
 	for _, size := range []int{10, 4096, 100000} {
-		w, p := wires(t, Limits{MessageSize: size})
+		w, p := wires(t, Limits{MessageSize: size, Descriptors: descriptors})
 		p.send(strings.Repeat("x", size) + "\x00")
 		if m, err := w.read(0); err != nil || len(m.text) != size {
 			t.Errorf("a message of %d bytes, which is the limit: %v", size, err)
@@ -188,8 +198,10 @@ func TestWriteManyDescriptors(t *testing.T) {
 }
 
 // What does not fit into the descriptor table is lost, and that is noticed.
-func TestLostDescriptorsAreNoticed(t *testing.T) {
-	w, p := wires(t, Limits{})
+func TestLostDescriptorsAreNoticed(t *testing.T) { greedyAndNot(t, testLostDescriptors) }
+
+func testLostDescriptors(t *testing.T, descriptors int) {
+	w, p := wires(t, Limits{Descriptors: descriptors})
 	p.send("x\x00", slices.Repeat(eventfds(t, 1), 20)...)
 	restore := fileLimit(t, 5)
 	m, err := w.read(0)
@@ -230,23 +242,27 @@ func fileLimit(t testing.TB, more int) (restore func()) {
 	}
 }
 
-func TestStalledMessage(t *testing.T) {
-	w, p := wires(t, Limits{MessageTime: time.Millisecond})
+func TestStalledMessage(t *testing.T) { greedyAndNot(t, testStalledMessage) }
+
+func testStalledMessage(t *testing.T, descriptors int) {
+	w, p := wires(t, Limits{MessageTime: time.Millisecond, Descriptors: descriptors})
 	p.send("begun", eventfds(t, 1)...)
 	if _, err := w.read(0); err != errStalled {
 		t.Errorf("a message without an end: %v", err)
 	}
 }
 
-func TestEndOfStream(t *testing.T) {
-	w, p := wires(t, Limits{})
+func TestEndOfStream(t *testing.T) { greedyAndNot(t, testEndOfStream) }
+
+func testEndOfStream(t *testing.T, descriptors int) {
+	w, p := wires(t, Limits{Descriptors: descriptors})
 	p.send("x\x00half")
 	p.Close()
 	readAll(t, w, 1)
 	if _, err := w.read(0); err != io.ErrUnexpectedEOF {
 		t.Errorf("end within a message: %v", err)
 	}
-	w, p = wires(t, Limits{})
+	w, p = wires(t, Limits{Descriptors: descriptors})
 	p.Close()
 	if _, err := w.read(0); err != io.EOF {
 		t.Errorf("end between messages: %v", err)
@@ -258,33 +274,38 @@ func FuzzWire(f *testing.F) {
 	f.Add([]byte("a\x00bc\x00\x00d"), []byte{1, 2, 3})
 	f.Add(bytes.Repeat([]byte("0123456789abcdef\x00"), 500), []byte{255, 7})
 	f.Fuzz(func(t *testing.T, stream, cuts []byte) {
-		w, p := wires(t, Limits{MessageSize: 1 << 20})
-		go func() {
-			defer p.Close()
-			rest := stream
-			for i := 0; len(rest) > 0; i++ {
-				n := len(rest)
-				if len(cuts) > 0 {
-					n = min(n, 1+17*int(cuts[i%len(cuts)]))
-				}
-				if _, err := p.Write(rest[:n]); err != nil {
-					return
-				}
-				rest = rest[n:]
+		fuzzWire(t, stream, cuts, Limits{MessageSize: 1 << 20})
+		fuzzWire(t, stream, cuts, Limits{MessageSize: 1 << 20, Descriptors: 1})
+	})
+}
+
+func fuzzWire(t *testing.T, stream, cuts []byte, limits Limits) {
+	w, p := wires(t, limits)
+	go func() {
+		defer p.Close()
+		rest := stream
+		for i := 0; len(rest) > 0; i++ {
+			n := len(rest)
+			if len(cuts) > 0 {
+				n = min(n, 1+17*int(cuts[i%len(cuts)]))
 			}
-		}()
-		want := bytes.Split(stream, []byte{0})
-		for i, text := range want {
-			m, err := w.read(0)
-			if i == len(want)-1 {
-				if len(text) > 0 && err != io.ErrUnexpectedEOF || len(text) == 0 && err != io.EOF {
-					t.Fatalf("the end is %v after %q", err, text)
-				}
+			if _, err := p.Write(rest[:n]); err != nil {
 				return
 			}
-			if err != nil || !bytes.Equal(m.text, text) {
-				t.Fatalf("message %d is %q, %v, want %q", i, m.text, err, text)
-			}
+			rest = rest[n:]
 		}
-	})
+	}()
+	want := bytes.Split(stream, []byte{0})
+	for i, text := range want {
+		m, err := w.read(0)
+		if i == len(want)-1 {
+			if len(text) > 0 && err != io.ErrUnexpectedEOF || len(text) == 0 && err != io.EOF {
+				t.Fatalf("the end is %v after %q", err, text)
+			}
+			return
+		}
+		if err != nil || !bytes.Equal(m.text, text) {
+			t.Fatalf("message %d is %q, %v, want %q", i, m.text, err, text)
+		}
+	}
 }

@@ -18,7 +18,7 @@ set -eu
 suite=trixie
 packages="systemd libsystemd-dev"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/ivt/foreign
-work=$cache/.apt
+work=$cache/.apt # lists and archives, removed when done
 
 die() { echo "fetch-varlinkctl.sh: $*" >&2; exit 1; }
 
@@ -82,7 +82,6 @@ fetch() {
 		dpkg-deb -x "$deb" "$partial"
 	done
 	mv -T "$partial" "$target"
-	rm -rf "$work/archives"
 }
 
 main() {
@@ -91,11 +90,13 @@ main() {
 	done
 	mkdir -p "$cache"
 	if [ "${1:-}" = --update ] || [ -z "$(newest)" ]; then
-		mkdir -p "$work"
-		# Two test runs at once must not share one apt state.
-		exec 9>"$work/lock"
+		exec 9>"$cache/.lock" # two at once must not share apt's state
 		flock 9
-		[ "${1:-}" != --update ] && [ -n "$(newest)" ] || fetch
+		if [ "${1:-}" = --update ] || [ -z "$(newest)" ]; then
+			rm -rf "$work"
+			fetch
+			rm -rf "$work"
+		fi
 	fi
 	newest
 }
