@@ -84,7 +84,7 @@ func (in *Incident) Causes() []string {
 func (in *Incident) Resolve() []Remedy {
 	remedies := make([]Remedy, len(in.Message.Resolve))
 	for i, r := range in.Message.Resolve {
-		remedies[i] = Remedy{expand(r.Do, in.Fields), expand(r.Command, in.Fields), expand(r.Risk, in.Fields)}
+		remedies[i] = Remedy{expand(r.Do, in.Fields), expandCommand(r.Command, in.Fields), expand(r.Risk, in.Fields)}
 	}
 	return remedies
 }

@@ -111,23 +111,31 @@ func baseName(name string) string { return strings.TrimRight(name, "0123456789")
 
 // expand puts the fields' values for {name}. What the line did not say is "?".
 func expand(text string, fields []Field) string {
+	return expandWith(text, fields, func(f Field) string {
+		if f.Means != "" && !spelledOut[f.Name] {
+			return f.Means
+		}
+		return strings.TrimSpace(f.Value)
+	}, func(name string) string { return firstOf(unsaid[name], "?") })
+}
+
+// expandCommand is expand for a command that somebody may copy into a shell: values are one word each.
+func expandCommand(text string, fields []Field) string {
+	return expandWith(text, fields, func(f Field) string { return ShellWord(strings.TrimSpace(f.Value)) }, strings.ToUpper)
+}
+
+func expandWith(text string, fields []Field, show func(Field) string, missing func(name string) string) string {
 	if !strings.Contains(text, "{") {
 		return text
 	}
 	return placeholder.ReplaceAllStringFunc(text, func(p string) string {
+		name := p[1 : len(p)-1]
 		for _, f := range fields {
-			if f.Name != p[1:len(p)-1] {
-				continue
+			if f.Name == name {
+				return show(f)
 			}
-			if f.Means != "" && !spelledOut[f.Name] {
-				return f.Means
-			}
-			return strings.TrimSpace(f.Value)
 		}
-		if word, ok := unsaid[p[1:len(p)-1]]; ok {
-			return word
-		}
-		return "?"
+		return missing(name)
 	})
 }
 
