@@ -130,6 +130,9 @@ func (a *action) take(ring bool) (i Interrupt, ok bool) {
 	}
 	i.Rang = ring
 	if i.Count == 0 && !i.Rang && i.Lost == 0 {
+		if a.debt == due { // a ring has taken what fired: nobody will acknowledge it
+			c.owes(a, none)
+		}
 		return i, false
 	}
 	a.taken.Add(i.Count)

@@ -13,7 +13,7 @@ type chain struct {
 	level  bool
 
 	// wiring is held across calls of the Wiring for this vector, which puts them in sequence. It is taken
-	// before mu and never together with Registry.mu.
+	// before Registry.mu and mu, never while one of them is held.
 	wiring sync.Mutex
 
 	mu       sync.Mutex
@@ -21,7 +21,7 @@ type chain struct {
 	debts    int         // actions that owe an acknowledgement (rule 8)
 	again    bool        // raised while masked
 	watching func() bool // stops the deadline's timer; nil if none runs
-	hard     bool        // masked in hardware
+	hard     bool        // masked in hardware by us; under wiring and mu
 	dead     bool        // the last action has left
 	handled  uint64      // productive deliveries to all sharers
 	arrived  uint64      // only where it fans
@@ -165,6 +165,7 @@ func (c *chain) unmask() {
 		c.wiring.Lock()
 		if c.open() {
 			c.line.group.source.r.complain(c.line, "unmask", w.SetMask(c.line.Vector(), false))
+			c.setHard(false)
 		}
 		c.wiring.Unlock()
 	}

@@ -92,6 +92,9 @@ func (l *Line) take(a *action, shared bool) {
 	a.word.Or(off)
 	a.chain.mu.Lock()
 	a.chain.actions = append(slices.Clip(a.chain.actions), a)
+	if a.chain.debts > 0 { // who was overdue alone mutes somebody now
+		a.chain.watch(a.conn.r.config.AckDeadline)
+	}
 	a.chain.mu.Unlock()
 	s.conns[a.conn]++
 	if a.conn.access == AccessDevice {

@@ -34,6 +34,7 @@ type Connection struct {
 	stopTimer  func() bool
 	outbox     []Notice
 	posting    bool
+	revoking   bool // with a grace that runs
 	closed     bool // done is
 
 	// live is the generation while connected, else 0: what Ack looks at without the lock.

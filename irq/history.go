@@ -24,6 +24,7 @@ type history struct {
 	owned    map[owner]int         // entries
 	counts   map[Code]uint64
 	news     chan struct{} // closed at the next event; nil if nobody waits
+	mark     func(uint64)  // Config.Mark
 }
 
 type owner struct {
@@ -48,7 +49,7 @@ const (
 func newHistory(c Config) history {
 	half := max(c.EventRing/2, 1)
 	return history{
-		sequence: c.Sequence, events: ring{most: half}, refused: ring{most: half},
+		sequence: c.Sequence, mark: c.Mark, events: ring{most: half}, refused: ring{most: half},
 		same: map[refusalKey]uint64{}, owned: map[owner]int{}, counts: map[Code]uint64{},
 	}
 }
@@ -75,6 +76,9 @@ func (h *history) totals() (uint64, map[Code]uint64) {
 }
 
 func (h *history) tell() {
+	if h.mark != nil {
+		h.mark(h.sequence)
+	}
 	if h.news != nil {
 		close(h.news)
 		h.news = nil

@@ -95,15 +95,21 @@ func (c *chain) applyMask() error {
 	if err := w.SetMask(c.line.Vector(), want); err != nil {
 		return err
 	}
-	c.hard = want
+	c.setHard(want)
 	return nil
+}
+
+func (c *chain) setHard(hard bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hard = hard
 }
 
 // reset leaves no mask behind for the next holder. c.wiring is held.
 func (c *chain) reset(a *action, w Wiring) {
 	a.word.And(^masked)
 	if c.hard {
-		c.hard = false
+		c.setHard(false)
 		c.line.group.source.r.complain(c.line, "unmask", w.SetMask(c.line.Vector(), false))
 	}
 }

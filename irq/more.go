@@ -27,7 +27,7 @@ type more struct {
 // use returns the line's more, making it if need be. Locked.
 func (l *Line) use() *more {
 	if l.more == nil {
-		l.more = &more{}
+		l.more = &more{queue: queue{line: l}}
 	}
 	return l.more
 }

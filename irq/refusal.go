@@ -1,6 +1,7 @@
 package irq
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -136,6 +137,14 @@ func wiringError(operation string, v Vector, err error) *Error {
 			e.Code = code
 			break
 		}
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		e.Code, e.Reason = ErrCancelled, ReasonCancelled
+	case errors.Is(err, context.DeadlineExceeded):
+		e.Code, e.Reason = ErrTimeout, ReasonTimeout
+	case e.Code == ErrAlreadyConnected: // EBUSY: somebody has it of whom the registry does not know
+		e.Reason = ReasonForeignHolds
 	}
 	return e
 }

@@ -17,6 +17,9 @@ type Config struct {
 	// What a registry that takes over from another goes on from (rule 14), so that nothing is given
 	// twice: the Stats of the same name.
 	Sequence, Serial, Turn uint64
+	// Mark is called with the number of each event as it is given, so that it can be kept for Sequence. It must
+	// be quick and not call back.
+	Mark func(sequence uint64)
 }
 
 // A Registry is the vector table. All methods may be called from any goroutine.

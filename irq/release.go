@@ -2,11 +2,7 @@ package irq
 
 import (
 	"context"
-	"fmt"
-	"runtime"
 	"slices"
-	"strings"
-	"time"
 )
 
 // A cause is why a connection ends.
@@ -93,6 +89,13 @@ func (c *Connection) begin(why cause) (finish bool) {
 		return true
 	}
 	return false // orphaning: whoever finishes that will see
+}
+
+func (c *Connection) cancelTimer() {
+	if c.stopTimer != nil {
+		c.stopTimer()
+		c.stopTimer = nil
+	}
 }
 
 // stop blocks all deliveries and reports whether no handler runs. Locked.
@@ -233,94 +236,5 @@ func (c *Connection) post() {
 	if c.state == over && !c.closed {
 		c.closed = true
 		close(c.done)
-	}
-}
-
-// HolderDied tells that the holder's process is gone: with a grace the vectors become orphaned, else
-// they are released (rule 6). It unwires, which may take as long as the Wiring takes, and does not wait
-// for a handler that runs.
-func (c *Connection) HolderDied() {
-	r := c.r
-	r.mu.Lock()
-	if c.grace == 0 || c.state != connected {
-		r.mu.Unlock()
-		c.end(endClosed("its holder is gone"))
-		return
-	}
-	c.state = orphaning
-	c.cancelTimer()
-	c.until = r.clock.Now().Add(c.grace)
-	idle := c.stop()
-	r.mu.Unlock()
-	c.forgive()
-	if idle {
-		c.finish()
-	}
-}
-
-// orphan starts the grace. Locked.
-func (c *Connection) orphan() {
-	c.state = orphaned
-	c.r.orphans++
-	for _, a := range c.actions {
-		c.r.record(EventOrphaned, a, ReasonOrphaned, fmt.Sprintf("its holder is gone; kept for %v", c.grace))
-	}
-	c.armGrace()
-}
-
-func (c *Connection) armGrace() {
-	c.stopTimer = c.r.after(max(0, c.until.Sub(c.r.clock.Now())), func() { c.end(endClosed("its holder is gone and the grace is over")) })
-}
-
-func (c *Connection) cancelTimer() {
-	if c.stopTimer != nil {
-		c.stopTimer()
-		c.stopTimer = nil
-	}
-}
-
-// Revoke takes the connection away after grace (at once if 0); the holder is told by OnNotice. With a
-// grace it returns when the holder has been told, without one as Disconnect does.
-func (c *Connection) Revoke(ctx context.Context, grace time.Duration, why string) error {
-	r := c.r
-	r.mu.Lock()
-	if err := c.alive("revoke", 0); err != nil {
-		r.mu.Unlock()
-		return r.complained(c, err)
-	}
-	for _, a := range c.actions {
-		r.record(EventRevoked, a, ReasonRevoked, why)
-	}
-	if grace <= 0 {
-		return c.endLocked(ctx, "revoke", endRevoked(why))
-	}
-	if c.state == connected {
-		c.cancelTimer()
-		deadline := r.clock.Now().Add(grace)
-		c.stopTimer = r.after(grace, func() { c.end(endRevoked(why)) })
-		c.outbox = append(c.outbox, Notice{Connection: c.id, Generation: c.generation, Reason: ReasonRevoked, Detail: why, Deadline: deadline})
-	}
-	r.mu.Unlock()
-	c.post()
-	return nil
-}
-
-// insideHandler reports whether a handler of some vector is on this goroutine's stack. (Of which vector
-// cannot be told from outside the runtime.)
-func insideHandler() bool {
-	var pcs [32]uintptr
-	for skip := 2; ; skip += len(pcs) {
-		n := runtime.Callers(skip, pcs[:])
-		frames := runtime.CallersFrames(pcs[:n])
-		for more := n > 0; more; {
-			var f runtime.Frame
-			f, more = frames.Next()
-			if strings.HasSuffix(f.Function, "irq.(*Line).Raise") || strings.HasSuffix(f.Function, "irq.(*action).run") {
-				return true
-			}
-		}
-		if n < len(pcs) {
-			return false
-		}
 	}
 }

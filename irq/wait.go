@@ -18,7 +18,10 @@ type waiter struct {
 }
 
 // A queue is waiters by turn. Guarded by Registry.mu.
-type queue struct{ first, last *waiter }
+type queue struct {
+	first, last *waiter
+	line        *Line // what they wait for; nil if it is a source's queue
+}
 
 // add puts w behind those with an earlier turn.
 func (l *queue) add(w *waiter) {
@@ -114,7 +117,9 @@ func (r *Registry) await(ctx context.Context, w *waiter) (*Connection, *Error) {
 				err.Conflicts, err.Vector, err.Requested, err.Free = now.Conflicts, now.Vector, now.Requested, now.Free
 				err.Detail = "the wait ended"
 			}
+			at := w.in
 			r.dismiss(w, err)
+			r.grant([]*queue{at}, 0) // sharers may have stood behind it
 		}
 		r.mu.Unlock()
 	}
@@ -144,8 +149,8 @@ func (r *Registry) grant(at []*queue, successor int) {
 		i := earliest(heads)
 		w, l := heads[i], heads[i].in
 		next := w.next
-		if stays := !r.offer(w) && w.in == l && len(w.named) == 1; stays {
-			next = nil // whoever comes later waits for the same vector
+		if !r.offer(w) && w.in == l && l.bars(w) {
+			next = nil
 		}
 		if next == nil {
 			heads[i] = heads[len(heads)-1]
@@ -154,6 +159,16 @@ func (r *Registry) grant(at []*queue, successor int) {
 			heads[i] = next
 		}
 	}
+}
+
+// bars reports whether nobody behind w can have what w cannot: the vector has one holder who does not
+// share it, or w has waited for it alone and goes first.
+func (l *queue) bars(w *waiter) bool {
+	if l.line == nil {
+		return false
+	}
+	c := l.line.more.chain
+	return len(w.named) == 1 || c != nil && !c.shared
 }
 
 func earliest(ws []*waiter) int {
