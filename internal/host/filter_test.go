@@ -25,7 +25,7 @@ func TestSelect(t *testing.T) {
 		{"unit", host.Filter{Unit: "nic-worker@1.service"}, "126"},
 		{"handler", host.Filter{Driver: "acpi"}, "9"},
 		{"driver of a shared line", host.Filter{Driver: "ehci-pci"}, "16"},
-		{"fired on a CPU", host.Filter{CPU: &three}, "9 16 126 128 129 130 131"},
+		{"fired on a CPU", host.Filter{CPU: &three}, "1 9 16 126 128 129 130 131"},
 		{"an offline CPU", host.Filter{CPU: &two}, ""},
 		{"interface", host.Filter{Target: "eth0"}, "127 128 129 130"},
 		{"interface and CPU", host.Filter{Target: "eth0", CPU: &three}, "128 129 130"},

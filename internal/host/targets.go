@@ -79,7 +79,7 @@ func (w *inquiry) pci(target string) (bool, error) {
 
 func (w *inquiry) byAddress(address string) *Device {
 	for _, d := range w.Machine.Devices {
-		if d.Address == address {
+		if address != "" && d.Address == address {
 			return d
 		}
 	}

@@ -197,10 +197,14 @@ func TestVMMessagesAgree(t *testing.T) {
 // The affinity of a queue of NVMe is the kernel's to set, that of a network card's is not.
 func TestVMManaged(t *testing.T) {
 	guest.Require(t)
-	nvme := whoLive(t, "pci:"+guest.Device(t, "nvme0")+"/msix/1")
-	if len(nvme.IRQs) != 1 {
-		t.Skip("nvme has no queue of its own here:", nvme.Notes)
-	}
+	guest.Load(t, "nvme")
+	address := guest.Device(t, "nvme0")
+	guest.Bind(t, address, "nvme")
+	var nvme *host.Answer
+	guest.Eventually(t, "nvme sets its queues up", func() bool {
+		nvme = whoLive(t, "pci:"+address+"/msix/1")
+		return len(nvme.IRQs) == 1
+	})
 	a := nvme.IRQs[0].Affinity
 	t.Logf("%s: %+v", guest.Release(), a)
 	file := fmt.Sprintf("/proc/irq/%d/smp_affinity_list", nvme.IRQs[0].Number)
@@ -234,7 +238,9 @@ func TestVMSharedLine(t *testing.T) {
 func TestVMSerial(t *testing.T) {
 	guest.Require(t)
 	a := whoLive(t, "/dev/ttyS0")
-	t.Logf("%v, irqs %v", all(a.Holders), len(a.IRQs))
+	if len(a.IRQs) != 1 || len(a.Holders) < 2 {
+		t.Errorf("%d irqs, %v", len(a.IRQs), all(a.Holders))
+	}
 	if !slices.ContainsFunc(a.Holders, func(h host.Holder) bool { return h.PID == 1 && strings.HasPrefix(h.Via, "/dev/console") }) {
 		t.Errorf("%v", all(a.Holders))
 	}
