@@ -13,6 +13,7 @@ import (
 	"github.com/ivtd/ivt/internal/host"
 	"github.com/ivtd/ivt/internal/host/hosttest"
 	"github.com/ivtd/ivt/internal/host/vectormap"
+	"github.com/ivtd/ivt/internal/term"
 )
 
 // now is when the machines of the tests were looked at, booted ten minutes before.
@@ -201,18 +202,36 @@ func TestNothingIsWrongOnAHealthyMachine(t *testing.T) {
 	}
 }
 
-// Real machines that were healthy.
+// Real machines that were healthy, the first with its files, the others as bare copies of /proc/interrupts.
 func TestNothingIsWrongOnCapturedMachines(t *testing.T) {
-	dir := filepath.Join("..", "..", "..", "shared", "captures", "live-2cpu-6.18")
-	rows, err := os.ReadFile(filepath.Join(dir, "interrupts"))
+	captures := filepath.Join("..", "..", "..", "shared", "captures")
+	rows, err := os.ReadFile(filepath.Join(captures, "live-2cpu-6.18", "interrupts"))
 	if err != nil {
-		t.Skipf("no captured machines here (%v); a small one of testdata is tested all the same", err)
+		t.Skipf("no captured machines here (%v); a small one of this test is looked at all the same", err)
 	}
-	tree, err := os.ReadFile(filepath.Join(dir, "tree.txt"))
+	tree, err := os.ReadFile(filepath.Join(captures, "live-2cpu-6.18", "tree.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	nothing(t, Examine(scene{tree: "== proc/interrupts\n" + string(rows) + string(tree), uptime: time.Hour}.input(t)))
+	files, err := filepath.Glob(filepath.Join(captures, "*", "interrupts*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		root, err := host.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Run(context.Background(), root, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(filepath.Base(file), func(t *testing.T) { nothing(t, r) })
+		if err := root.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // The running machine: whatever it has, it is looked at without error, and what is found has evidence.
@@ -235,4 +254,41 @@ func TestDoctorLooksAtThisMachine(t *testing.T) {
 	if len(r.Looked)+len(r.Unseen) < len(checks) {
 		t.Errorf("%d checks, of which %d looked and %d could not", len(checks), len(r.Looked), len(r.Unseen))
 	}
+}
+
+// Whatever a log says, the doctor answers, and shows it harmlessly.
+func FuzzExamine(f *testing.F) {
+	for _, m := range explain.Messages() {
+		f.Add(m.Sample + "\n")
+	}
+	f.Add(nobodyCared + healthyLog)
+	root, err := host.OpenReader("the fuzzed machine", strings.NewReader(string(hosttest.Tar(healthy))))
+	if err != nil {
+		f.Fatal(err)
+	}
+	m, err := root.Read(context.Background(), host.Options{Parts: Parts})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, log string) {
+		l, err := explain.Collect(strings.NewReader(log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		r := Examine(Input{Machine: m, Log: l, LogName: "a log"})
+		if err := r.WriteText(term.Output{Writer: &b, Width: 80}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range b.String() {
+			if c < ' ' && c != '\n' || c == 0x7f {
+				t.Fatalf("control character %q in the output", c)
+			}
+		}
+		for _, finding := range r.Findings {
+			if len(finding.Evidence) == 0 || finding.Title == "" || finding.Meaning == "" {
+				t.Fatalf("%+v", finding)
+			}
+		}
+	})
 }

@@ -92,3 +92,9 @@ func (r *Report) Reaches(s Severity) bool {
 	worst, ok := r.Worst()
 	return ok && worst >= s
 }
+
+// ParseSeverity reads "info", "notice", "warning" or "serious", for --fail-on.
+func ParseSeverity(s string) (Severity, error) { return explain.ParseSeverity(s) }
+
+// Severities returns the names, ascending.
+func Severities() []string { return explain.Severities() }

@@ -2,11 +2,13 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
 	"github.com/ivtd/ivt/internal/host"
 	"github.com/ivtd/ivt/internal/host/vectormap"
+	"github.com/ivtd/ivt/irq"
 )
 
 // Options say what Run reads. The zero value looks at a machine with its own kernel log.
@@ -40,7 +42,7 @@ func Run(ctx context.Context, root *host.Root, o Options) (*Report, error) {
 	if arch := in.Machine.Arch; arch == "" || (&exam{m: in.Machine}).isX86() {
 		var err error
 		if in.Map, err = vectormap.Read(ctx, root, vectormap.Options{}); err != nil {
-			in.MapWhy = err.Error()
+			in.MapWhy = why(err)
 		}
 	}
 	return Examine(in), ctx.Err()
@@ -48,7 +50,7 @@ func Run(ctx context.Context, root *host.Root, o Options) (*Report, error) {
 
 func (in *Input) readLog(root *host.Root, o Options) (err error) {
 	if !root.Live() && o.Log == "" {
-		in.LogWhy = "a saved machine has no log; give it with --log"
+		in.LogWhy = "a saved machine has no log"
 		return nil
 	}
 	in.Log, in.LogName, in.LogWhy, err = readLog(o)
@@ -73,4 +75,13 @@ func (in *Input) readMachine(ctx context.Context, root *host.Root, o Options) (e
 	}
 	in.Machine, err = root.Read(ctx, host.Options{Parts: Parts})
 	return err
+}
+
+// why is an error in as few words as there are.
+func why(err error) string {
+	var e *irq.Error
+	if errors.As(err, &e) && e.Detail != "" {
+		return e.Detail
+	}
+	return err.Error()
 }

@@ -92,10 +92,10 @@ func (x *exam) unmet(c *check, missing needs) {
 		need      needs
 		why, cure string
 	}{
-		{needLog, firstOf(x.LogWhy, "no kernel log was given"), "run it as root, or: dmesg | ivt doctor --log -"},
+		{needLog, firstOf(x.LogWhy, "no kernel log was given"), x.logCure()},
 		{needRates, "it takes two pictures of the machine", "run it on the live machine"},
 		{needAffinity, "there are no files of /proc/irq", ""},
-		{needSpurious, "there are no files of /proc/irq", ""},
+		{needSpurious, "there is no /proc/irq/N/spurious", ""},
 		{needDevices, "there is no /sys/bus/pci", ""},
 		{needHolders, "processes were not looked at", ""},
 		{needSystem, "there is no /sys/devices/system/cpu", ""},
@@ -106,6 +106,13 @@ func (x *exam) unmet(c *check, missing needs) {
 			return
 		}
 	}
+}
+
+func (x *exam) logCure() string {
+	if x.Name != "" {
+		return "take it there with dmesg, and give it with --log FILE"
+	}
+	return "run it as root, or: dmesg | ivt doctor --log -"
 }
 
 // blind is what the pictures themselves could not see, and what follows from it. Holders who could not be named and

@@ -73,7 +73,7 @@ func (f *Finding) write(p *explain.Page) {
 		p.Pair(2, 10, "Vectors", vectorText(f.Vectors))
 	}
 	if len(f.Remedies) > 0 {
-		p.Pair(2, 10, "What to do", "")
+		p.Label(2, "What to do")
 		p.Remedies(4, f.Remedies)
 	}
 	p.Pair(2, 10, "More", f.Page)
@@ -125,20 +125,32 @@ func vectorText(all []string) string {
 func (r *Report) writeLooked(p *explain.Page) {
 	p.Gap()
 	p.Head(term.Bold, "Looked at")
-	var order []string
-	at := map[string][]string{}
+	var g grouping
 	for _, l := range r.Looked {
-		if at[l.What] == nil {
-			order = append(order, l.What)
-		}
-		at[l.What] = append(at[l.What], l.For)
+		g.add(l.What, l.For)
 	}
-	for _, what := range order {
-		p.Item(2, "·", what+": "+strings.Join(at[what], "; "))
+	for _, what := range g.order {
+		p.Item(2, "·", what+": "+strings.Join(g.of[what], "; "))
 	}
 	if r.Log != nil {
 		r.writeLog(p)
 	}
+}
+
+// A grouping collects values under keys, in the order in which the keys came.
+type grouping struct {
+	order []string
+	of    map[string][]string
+}
+
+func (g *grouping) add(key, value string) {
+	if g.of == nil {
+		g.of = map[string][]string{}
+	}
+	if g.of[key] == nil {
+		g.order = append(g.order, key)
+	}
+	g.of[key] = append(g.of[key], value)
 }
 
 func (r *Report) writeLog(p *explain.Page) {
@@ -159,11 +171,15 @@ func (r *Report) writeUnseen(p *explain.Page) {
 	}
 	p.Gap()
 	p.Head(term.Bold, "Could not see")
+	var g grouping
 	for _, u := range r.Unseen {
-		text := u.What + ": " + u.Why
+		why := u.Why
 		if u.Cure != "" {
-			text += "; try: " + u.Cure
+			why += "; try: " + u.Cure
 		}
-		p.Item(2, "·", text)
+		g.add(why, u.What)
+	}
+	for _, why := range g.order {
+		p.Item(2, "·", strings.Join(g.of[why], "; ")+": "+why)
 	}
 }

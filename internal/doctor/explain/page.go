@@ -51,6 +51,11 @@ func (p *Page) Pair(indent, column int, label, text string) {
 	p.hang(strings.Repeat(" ", indent)+p.out.Style(term.Bold, term.Safe(label))+pad, indent+max(column, utf8.RuneCountInString(label)+1), text)
 }
 
+// Label writes a label alone on its line.
+func (p *Page) Label(indent int, label string) {
+	p.Line(strings.Repeat(" ", indent) + p.out.Style(term.Bold, term.Safe(label)))
+}
+
 // Verbatim writes a line that is never wrapped or cut, so that it can be copied.
 func (p *Page) Verbatim(indent int, text string) {
 	p.Line(strings.Repeat(" ", indent) + p.out.Style(term.Cyan, term.Safe(text)))

@@ -157,13 +157,13 @@ func writeIncident(p *Page, in *Incident, count int64) {
 	p.Pair(2, 12, "Means", in.Meaning())
 	p.Pair(2, 12, "Written by", in.Message.WrittenBy())
 	if causes := in.Causes(); len(causes) > 0 {
-		p.Line("  " + p.out.Style(term.Bold, "Causes"))
+		p.Label(2, "Causes")
 		for _, c := range causes {
 			p.Item(4, "·", c)
 		}
 	}
 	if remedies := in.Resolve(); len(remedies) > 0 {
-		p.Line("  " + p.out.Style(term.Bold, "What to do"))
+		p.Label(2, "What to do")
 		p.Remedies(4, remedies)
 	}
 }
