@@ -74,8 +74,9 @@ func (c *Connection) Exec(argv, environ []string) error {
 }
 
 // Inherited returns the connection that [Connection.Exec] (or ivt connect -- PROGRAM) left to this program, nil
-// without one. It takes the descriptors over and clears the variables, so it is called once.
-func Inherited() (*Connection, error) {
+// without one. It takes the descriptors over and clears the variables, so it is called once. [Dedicated] and [OnNotice]
+// may be among the options.
+func Inherited(list ...Option) (*Connection, error) {
 	pid, count := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS")
 	if pid != strconv.Itoa(os.Getpid()) || os.Getenv(envVectors) == "" {
 		return nil, nil
@@ -85,14 +86,14 @@ func Inherited() (*Connection, error) {
 	if err != nil || n != len(names) {
 		return nil, malformed("inherit", count, "LISTEN_FDS and LISTEN_FDNAMES disagree")
 	}
-	c, err := inherit(names, strings.Fields(os.Getenv(envVectors)))
+	c, err := inherit(optionsOf(list), names, strings.Fields(os.Getenv(envVectors)))
 	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", envVectors, envConnection, envGeneration} {
 		os.Unsetenv(name)
 	}
 	return c, err
 }
 
-func inherit(names, vectors []string) (*Connection, error) {
+func inherit(o options, names, vectors []string) (*Connection, error) {
 	client, err := NewClient()
 	if err != nil {
 		return nil, err
@@ -101,7 +102,7 @@ func inherit(names, vectors []string) (*Connection, error) {
 	if err != nil {
 		return nil, malformed("inherit", os.Getenv(envGeneration), envGeneration+" is no number")
 	}
-	c := &Connection{client: client, id: os.Getenv(envConnection), generation: generation, done: make(chan struct{})}
+	c := &Connection{client: client, options: o, id: os.Getenv(envConnection), generation: generation, done: make(chan struct{})}
 	c.lifeline, c.device, c.container = -1, -1, -1
 	for i, name := range names {
 		syscall.CloseOnExec(firstListen + i)

@@ -14,4 +14,4 @@ func (c *Connection) Exec(argv, environ []string) error {
 }
 
 // Inherited works on Linux only: there is nothing to inherit.
-func Inherited() (*Connection, error) { return nil, nil }
+func Inherited(...Option) (*Connection, error) { return nil, nil }

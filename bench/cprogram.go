@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bufio"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+)
+
+//go:embed c/wake.c
+var wakeSource []byte
+
+// compile builds the peers in C.
+func (b *bench) compile() (program string, err error) {
+	compiler, err := exec.LookPath("gcc")
+	if err != nil {
+		return "", skip("no C compiler, try: apt-get install gcc libc6-dev")
+	}
+	dir, err := b.folder()
+	if err != nil {
+		return "", err
+	}
+	source := filepath.Join(dir, "wake.c")
+	if err := os.WriteFile(source, wakeSource, 0o600); err != nil {
+		return "", err
+	}
+	program = filepath.Join(dir, "wake")
+	if out, err := exec.Command(compiler, "-O2", "-Wall", "-o", program, source).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("compile: %w: %s", err, out)
+	}
+	return program, nil
+}
+
+// A ringer is the C program that measures round trips.
+type ringer struct {
+	in  *os.File
+	out *bufio.Reader
+	p99 []float64
+}
+
+// ring starts it: it sends on out and waits on in, n times a sample, size bytes each.
+func (b *bench) ring(program string, out, in *os.File, n, size int) (*ringer, error) {
+	c := exec.Command(program, "ring", "3", "4", strconv.Itoa(n), strconv.Itoa(size))
+	c.ExtraFiles = []*os.File{out, in}
+	c.Stderr = os.Stderr
+	orders, stdin, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	c.Stdin = orders
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	orders.Close()
+	b.later(func() { stdin.Close(); c.Process.Kill(); c.Wait() })
+	r := &ringer{in: stdin, out: bufio.NewReader(stdout)}
+	_, err = r.out.ReadString('\n')
+	return r, err
+}
+
+// sample is the median of one run.
+func (r *ringer) sample() (float64, error) {
+	if _, err := r.in.WriteString("go\n"); err != nil {
+		return 0, err
+	}
+	var p50, p99 float64
+	if _, err := fmt.Fscan(r.out, &p50, &p99); err != nil {
+		return 0, err
+	}
+	r.p99 = append(r.p99, p99)
+	return p50, nil
+}

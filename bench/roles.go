@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/ivtd/ivt/internal/daemon"
+	"github.com/ivtd/ivt/internal/daemon/policy"
+)
+
+// The program is also each of the processes that it measures; this variable says which.
+const roleVariable = "IVT_BENCH_ROLE"
+
+var roles = map[string]func() error{
+	"ivtd": serveIvtd, "echo": serveEcho, "dbus": serveBus, "waker": wake, "holder": hold, "crowd": crowd,
+}
+
+// start starts this program in a role, and returns when it has said that it is ready.
+func (b *bench) start(role string, files []*os.File, environ ...string) (*exec.Cmd, error) {
+	c := exec.Command("/proc/self/exe")
+	c.Env = append(append(os.Environ(), roleVariable+"="+role), environ...)
+	c.ExtraFiles = files
+	return c, b.launch(c)
+}
+
+// launch starts a process that prints a line when it is ready, and is ended with the row.
+func (b *bench) launch(c *exec.Cmd) error {
+	c.Stderr = os.Stderr
+	in, err := c.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	b.later(func() {
+		in.Close()
+		c.Process.Kill()
+		c.Wait()
+	})
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		return fmt.Errorf("%s did not start: %w", c.Path, err)
+	}
+	return nil
+}
+
+// ready says that this process serves, and waits until nobody needs it any more.
+func ready() {
+	fmt.Println("ready")
+	io.Copy(io.Discard, os.Stdin)
+}
+
+// ivtd starts a daemon with soft:bench of that many vectors, and returns its socket.
+func (b *bench) ivtd(vectors int) (socket string, process *exec.Cmd, err error) {
+	dir, err := b.folder()
+	if err != nil {
+		return "", nil, err
+	}
+	socket = filepath.Join(dir, "s")
+	process, err = b.start("ivtd", nil, "IVT_SOCKET="+socket, "IVT_BENCH_VECTORS="+strconv.Itoa(vectors))
+	return socket, process, err
+}
+
+func (b *bench) folder() (string, error) {
+	dir, err := os.MkdirTemp("", "ivt")
+	b.later(func() { os.RemoveAll(dir) })
+	return dir, err
+}
+
+// serveIvtd is the daemon. SIGUSR1 makes it give back what the garbage collector can.
+func serveIvtd() error {
+	vectors, err := strconv.Atoi(os.Getenv("IVT_BENCH_VECTORS"))
+	if err != nil {
+		return err
+	}
+	p := policy.Default(os.Geteuid())
+	p.Softs = []policy.Soft{{Name: "soft:bench", Settings: map[string]any{"vectors": vectors, "shareable": true}}}
+	p.Limits.SessionsPerUser = 0
+	s, err := daemon.New(daemon.Config{Policy: p, Owner: os.Geteuid()})
+	if err != nil {
+		return err
+	}
+	socket := os.Getenv("IVT_SOCKET")
+	lock, err := daemon.AcquireLock(socket)
+	if err != nil {
+		return err
+	}
+	l, err := lock.Listen(socket, 0o600)
+	if err != nil {
+		return err
+	}
+	collect := make(chan os.Signal, 1)
+	signal.Notify(collect, syscall.SIGUSR1)
+	go func() {
+		for range collect {
+			debug.FreeOSMemory()
+		}
+	}()
+	go s.Serve(l)
+	ready()
+	return s.Close(context.Background())
+}
+
+// resident returns the memory of a process, VmRSS of proc_pid_status(5).
+func resident(pid int) (float64, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kilobytes, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kilobytes * 1024, err
+		}
+	}
+	return 0, fmt.Errorf("process %d has no VmRSS", pid)
+}
