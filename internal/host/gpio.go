@@ -18,18 +18,52 @@ type GPIOLine struct {
 	Consumer string `json:"consumer,omitempty"` // the user's own word, at most 31 bytes; debugfs shows 20 of them
 }
 
-// gpioLines asks the chips (live), or reads /sys/kernel/debug/gpio, which knows named and used lines only.
+// gpioLines asks the chips (live), or reads what Save wrote down of them, or /sys/kernel/debug/gpio. The latter two know
+// named and used lines only.
 func (g *reading) gpioLines() []GPIOLine {
-	if g.lines == nil {
-		g.lines = []GPIOLine{}
-		if g.Live() {
-			g.lines = append(g.lines, liveGPIOLines(g)...)
-		}
-		if len(g.lines) == 0 {
-			g.lines = append(g.lines, parseDebugGPIO(g.textOr("sys/kernel/debug/gpio"))...)
-		}
+	if g.lines != nil {
+		return g.lines
+	}
+	g.lines = []GPIOLine{}
+	if g.Live() {
+		g.lines = append(g.lines, liveGPIOLines(g)...)
+	}
+	if len(g.lines) == 0 {
+		g.lines = append(g.lines, parseSavedGPIO(g.textOr(savedGPIO))...)
+	}
+	if len(g.lines) == 0 {
+		g.lines = append(g.lines, parseDebugGPIO(g.textOr("sys/kernel/debug/gpio"))...)
 	}
 	return g.lines
+}
+
+// savedGPIO is the file of a saved machine with the lines that the chips told of by ioctl: chip, offset, "used" or "free", name and
+// consumer, with a tab between two and a newline after each line.
+const savedGPIO = "ivt/gpio"
+
+func saveGPIO(lines []GPIOLine) (text string) {
+	plain := strings.NewReplacer("\t", " ", "\n", " ")
+	for _, l := range lines {
+		state := "free"
+		if l.Used {
+			state = "used"
+		}
+		if l.Used || l.Name != "" {
+			text += fmt.Sprintf("%s\t%d\t%s\t%s\t%s\n", l.Chip, l.Offset, state, plain.Replace(l.Name), plain.Replace(l.Consumer))
+		}
+	}
+	return text
+}
+
+func parseSavedGPIO(text string) (lines []GPIOLine) {
+	for line := range strings.SplitSeq(text, "\n") {
+		f := strings.Split(line, "\t")
+		if len(f) != 5 {
+			continue
+		}
+		lines = append(lines, GPIOLine{Chip: f[0], Offset: atoiOr(f[1], -1), Used: f[2] == "used", Name: f[3], Consumer: f[4]})
+	}
+	return lines
 }
 
 func (g *reading) hasGPIO() bool {
@@ -44,7 +78,8 @@ func (g *reading) hasGPIO() bool {
 //	gpiochip0: GPIOs 512-543, parent: platform/3f200000.gpio, pinctrl-bcm2835:
 //	 gpio-529 (GPIO17              |nic irq             ) in  hi IRQ
 //
-// The numbers are global ones; the chip's first is in its line.
+// The numbers are global ones; the chip's first is in its line. A chip may write lines of its own instead (gpio-sim,
+// pinctrl-msm); these are not read.
 func parseDebugGPIO(text string) (lines []GPIOLine) {
 	chip, base := "", 0
 	for line := range strings.SplitSeq(text, "\n") {
@@ -61,6 +96,9 @@ func parseDebugGPIO(text string) (lines []GPIOLine) {
 			continue
 		}
 		name, consumer, used := strings.Cut(rest[:end], "|")
+		if after := strings.TrimSpace(rest[end+1:]); used != (strings.HasPrefix(after, "in") || strings.HasPrefix(after, "out")) || !used && after != "" {
+			continue
+		}
 		lines = append(lines, GPIOLine{Chip: chip, Offset: n - base, Name: strings.TrimSpace(name), Used: used, Consumer: strings.TrimSpace(consumer)})
 	}
 	return lines

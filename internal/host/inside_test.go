@@ -107,7 +107,7 @@ func itoa(n int) string { return NewCPUSet(n).String() }
 func TestParseDebugGPIO(t *testing.T) {
 	got := parseDebugGPIO("gpiochip1: GPIOs 832-833, parent: i2c/1-0020, pca9534, can sleep:\n" +
 		" gpio-832 (RESET               |wdt (a) b           ) out lo \n gpio-833 (NAME                )\n" +
-		" gpio-x (y)\ngpiochip2: (dangling chip)\n gpio-1\n")
+		" gpio-832 (of a chip's own) input,lo\n gpio-833 (own) in\n gpio-x (y)\ngpiochip2: (dangling chip)\n gpio-1\n")
 	want := []GPIOLine{{Chip: "gpiochip1", Offset: 0, Name: "RESET", Used: true, Consumer: "wdt (a) b"}, {Chip: "gpiochip1", Offset: 1, Name: "NAME"}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

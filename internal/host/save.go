@@ -34,6 +34,9 @@ func (r *Root) Save(ctx context.Context, w io.Writer) error {
 	}
 	s.put("proc/stat", []byte(bootLines(r.textOr("proc/stat"))), 0o444)
 	s.put("proc/cmdline", []byte(strings.Join(relevant(r.textOr("proc/cmdline")), " ")+"\n"), 0o444)
+	if gpio := saveGPIO(s.gpioLines()); gpio != "" {
+		s.put(savedGPIO, []byte(gpio), 0o444)
+	}
 	s.holdersAndThreads()
 	if err := ctx.Err(); err != nil {
 		return err
