@@ -11,6 +11,7 @@ import (
 
 	"github.com/ivtd/ivt/internal/daemon"
 	"github.com/ivtd/ivt/internal/daemon/policy"
+	"github.com/ivtd/ivt/internal/keeper"
 	"github.com/ivtd/ivt/internal/version"
 )
 
@@ -23,6 +24,7 @@ type options struct {
 	logLevel       string
 	check          bool
 	showVersion    bool
+	alone          bool // without a keeper
 	places         daemon.Places
 	mustConfig     bool
 }
@@ -70,6 +72,7 @@ for ivtd's own user. SIGHUP reads the policy again, SIGTERM ends it.`,
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.BoolVar(&o.showVersion, "version", false, "print the version")
+	f.BoolVar(&o.alone, "no-keeper", false, "one process instead of two: its death releases everybody")
 	c.MarkFlagsMutuallyExclusive("user", "system")
 	return c
 }
@@ -96,7 +99,13 @@ func (o *options) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return o.serve(log)
+	switch {
+	case os.Getenv(keeper.WorkerEnv) != "":
+		return o.work(log)
+	case o.alone:
+		return o.serve(log)
+	}
+	return o.keep(log)
 }
 
 // resolve decides where everything is.

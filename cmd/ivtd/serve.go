@@ -37,16 +37,7 @@ func (o *options) serve(log *slog.Logger) error {
 	if lock != nil {
 		defer lock.Close()
 	}
-	root, err := host.Open("/")
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	s, err := daemon.New(daemon.Config{Policy: p, Load: o.load, Owner: os.Geteuid(), Log: log, Version: version.String(), Host: daemon.HostOf(root)})
-	if err != nil {
-		return err
-	}
-	return attend(s, log, listeners, signals)
+	return o.attend(daemon.Config{Policy: p}, worker{}, log, listeners, signals)
 }
 
 // listen takes what socket activation hands down, or makes the socket.
@@ -76,7 +67,17 @@ func (o *options) listen(log *slog.Logger) (*daemon.Lock, []net.Listener, error)
 }
 
 // attend serves until a signal ends it, or a listener fails.
-func attend(s *daemon.Server, log *slog.Logger, listeners []net.Listener, signals <-chan os.Signal) error {
+func (o *options) attend(c daemon.Config, w worker, log *slog.Logger, listeners []net.Listener, signals <-chan os.Signal) error {
+	root, err := host.Open("/")
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	c.Load, c.Owner, c.Log, c.Version, c.Host = o.load, os.Geteuid(), log, version.String(), daemon.HostOf(root)
+	s, err := daemon.New(c)
+	if err != nil {
+		return err
+	}
 	var serving sync.WaitGroup
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
@@ -85,18 +86,25 @@ func attend(s *daemon.Server, log *slog.Logger, listeners []net.Listener, signal
 	}
 	watch, stopWatch := context.WithCancel(context.Background())
 	serving.Go(func() { daemon.Watchdog(watch, s) })
+	if err := w.ready(); err != nil {
+		log.Error("tell the keeper", "err", err)
+	}
 	daemon.Notify(log, "READY=1")
-	err := heed(s, log, signals, failed)
+	err = heed(s, log, signals, failed)
 	daemon.Notify(log, "STOPPING=1")
 	stopWatch()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	if late := s.Close(ctx); late != nil {
+	end := s.Close
+	if w.leaves() {
+		end = s.Leave
+	}
+	if late := end(ctx); late != nil {
 		log.Warn("some calls were cut off", "err", late)
 	}
 	serving.Wait()
 	log.Info("stopped")
-	return err
+	return errors.Join(err, w.done())
 }
 
 // heed waits for signals; it returns when the daemon is to end.

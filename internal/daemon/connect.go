@@ -156,6 +156,7 @@ func (s *Server) await(c *varlink.Call, k *caller, t api.Terms, q irq.Request, p
 		defer cancel()
 	}
 	defer process.onDeath(cancel)()
+	defer s.queued(&q)()
 	return s.registry.Connect(ctx, q)
 }
 
@@ -164,7 +165,7 @@ func (s *Server) hand(c *varlink.Call, l *link, t *tie, connection *irq.Connecti
 	defer kernel.Close(t.theirs)
 	out := api.ConnectOut{Connection: connection.ID(), Generation: connection.Generation(), Token: l.newToken()}
 	s.keep(l, connection.ID())
-	if err := l.bind(t, connection, connection.Holder()); err != nil {
+	if err := errors.Join(l.bind(t, connection, connection.Holder()), l.remember()); err != nil {
 		return s.undo(connection, err)
 	}
 	p := page{fds: []int{t.theirs}}

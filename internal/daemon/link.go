@@ -33,6 +33,11 @@ type link struct {
 	holder     irq.Holder
 	token      string // "" without grace
 	over       bool
+
+	kept      sync.Mutex // around what follows and the keeping itself; taken before mu
+	forgotten bool
+	version   uint64
+	parts     []string
 }
 
 // A tie is what binds a link to one process: made before the connection is granted, so that nothing is left
@@ -102,6 +107,7 @@ func (l *link) gone(generation uint64) {
 		return
 	}
 	l.unbind(generation)
+	defer l.note()
 	c.HolderDied() // with a grace the connection lives on; otherwise notice tells that it is over
 }
 
@@ -181,6 +187,7 @@ func (s *Server) drop(l *link, id string) {
 		delete(s.links, id)
 	}
 	s.mu.Unlock()
+	l.forgetKept(id)
 	l.counted()
 }
 

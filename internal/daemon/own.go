@@ -85,6 +85,7 @@ func (s *Server) setSuccessor(c *varlink.Call, k *caller) error {
 	if err != nil {
 		return err
 	}
+	s.noteChange(in.Connection)
 	return c.Reply(nil)
 }
 
@@ -112,6 +113,7 @@ func (s *Server) setMask(c *varlink.Call, k *caller, operation string, do func(*
 	if err != nil {
 		return err
 	}
+	s.noteChange(in.Connection)
 	return c.Reply(nil)
 }
 
@@ -189,4 +191,11 @@ func (s *Server) seen(k *caller, v irq.Vector, operation string) (irq.Info, erro
 		return info, &named
 	}
 	return info, err
+}
+
+// noteChange keeps what was changed of a connection.
+func (s *Server) noteChange(id string) {
+	if l := s.link(id); l != nil {
+		l.note()
+	}
 }

@@ -65,6 +65,9 @@ func (s *Server) handAgain(c *varlink.Call, l *link, t *tie, connection *irq.Con
 		return s.undo(connection, err)
 	}
 	out := api.ResumeOut{Generation: connection.Generation(), Token: l.newToken(), Lifeline: new(int)}
+	if err := l.remember(); err != nil {
+		return s.undo(connection, err)
+	}
 	p := page{fds: []int{t.theirs}}
 	if err := s.fill(&p, connection, 0); err != nil {
 		return s.undo(connection, err)

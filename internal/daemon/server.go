@@ -11,6 +11,7 @@ import (
 
 	"github.com/ivtd/ivt/api"
 	"github.com/ivtd/ivt/internal/daemon/policy"
+	"github.com/ivtd/ivt/internal/keeper"
 	"github.com/ivtd/ivt/irq"
 	"github.com/ivtd/ivt/source"
 	"github.com/ivtd/ivt/varlink"
@@ -18,13 +19,16 @@ import (
 
 // Config is what a Server is made with. The zero value of each field gives the default.
 type Config struct {
-	Policy   *policy.Policy                 // default: policy.Default(Owner)
-	Load     func() (*policy.Policy, error) // what Reload calls; default: keeps the policy
-	Owner    int                            // ivtd's own user; 0 is root
-	Log      *slog.Logger                   // default: nobody
-	Version  string
-	Host     Host        // who holds what ivtd does not; default: nobody knows
-	Keep     source.Keep // what must outlive this process; default: nothing does
+	Policy  *policy.Policy                 // default: policy.Default(Owner)
+	Load    func() (*policy.Policy, error) // what Reload calls; default: keeps the policy
+	Owner   int                            // ivtd's own user; 0 is root
+	Log     *slog.Logger                   // default: nobody
+	Version string
+	Host    Host // who holds what ivtd does not; default: nobody knows
+	// Store is where the keeper holds what must outlive this process, with what former workers left; default: nothing does.
+	Store    *keeper.Store
+	Left     map[string]keeper.Entry
+	Keep     source.Keep // of the sources; default: the store
 	Root     string      // where sources read /sys; default "/"
 	Clock    irq.Clock   // default: the system's
 	Instance string      // identity of the registry; default random
@@ -41,18 +45,21 @@ type Host interface {
 
 // A Server is one ivtd.
 type Server struct {
-	config    Config
-	log       *slog.Logger
-	live      policy.Live
-	registry  *irq.Registry
-	wire      varlink.Server
-	poller    *poller
-	processes *processes
-	sources   *sources
-	users     users
-	history   *historian
-	asking    turns // looks at the host
-	since     time.Time
+	config      Config
+	log         *slog.Logger
+	live        policy.Live
+	registry    *irq.Registry
+	wire        varlink.Server
+	poller      *poller
+	processes   *processes
+	sources     *sources
+	users       users
+	history     *historian
+	asking      turns    // looks at the host
+	keeping     *keeping // nil without a keeper
+	formerWaits *waits
+	adoption    Adoption
+	since       time.Time
 
 	base   context.Context // ends when the server does: waiting calls and watchers go home
 	cancel context.CancelCauseFunc
@@ -80,15 +87,41 @@ func New(c Config) (*Server, error) {
 	if deadline == 0 {
 		deadline = -1
 	}
-	s.registry = irq.New(irq.Config{Clock: c.Clock, EventRing: limits.History, AckDeadline: deadline, Instance: c.Instance})
+	s.registry = irq.New(s.registryConfig(irq.Config{Clock: c.Clock, EventRing: limits.History, AckDeadline: deadline, Instance: c.Instance}))
 	s.history = newHistorian(s.registry, s.config.History, s.log)
 	s.sources = newSources(s)
 	s.sources.open(s.base, s.config.Policy)
+	s.adopt(s.base)
 	if err := s.register(); err != nil {
 		return nil, errors.Join(err, s.Close(context.Background()))
 	}
 	return s, nil
 }
+
+// registryConfig goes on where a former worker ended.
+func (s *Server) registryConfig(c irq.Config) irq.Config {
+	if s.config.Store == nil {
+		return c
+	}
+	s.keeping = newKeeping(s.config.Store, s.config.Left, s.log)
+	if s.config.Keep == nil {
+		s.config.Keep = s.keeping
+	}
+	sequence := s.keeping.global(globalSequence)
+	c.Instance = s.config.Store.Memory().Instance()
+	c.Sequence, c.Serial, c.Turn = sequence.Load(), s.keeping.global(globalSerial).Load(), s.keeping.global(globalTurn).Load()
+	c.Mark = sequence.Store
+	return c
+}
+
+// Leave ends the server and leaves everything to the next worker: nobody is released.
+func (s *Server) Leave(ctx context.Context) error {
+	s.cancel(errClosing)
+	return s.wire.Shutdown(ctx)
+}
+
+// Adopted says what became of the connections of a former worker.
+func (s *Server) Adopted() Adoption { return s.adoption }
 
 func (c Config) filled() Config {
 	if c.Policy == nil {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ivtd/ivt/internal/daemon/policy"
 	"github.com/ivtd/ivt/irq"
@@ -110,7 +111,7 @@ func (ss *sources) add(ctx context.Context, name string, settings map[string]any
 	}
 	c := source.Config{Name: name, Settings: settings, Root: s.config.Root, Ack: source.Acknowledge(s.registry)}
 	if s.config.Keep != nil {
-		c.Keep = prefixed{s.config.Keep, "source/" + name + "/"}
+		c.Keep = prefixed{s.config.Keep, sourcePrefix + name + "/"}
 	}
 	src, err := scheme.Open(ctx, c)
 	if err != nil {
@@ -210,8 +211,19 @@ func (p prefixed) Put(key string, value []byte, fds ...int) error {
 
 func (p prefixed) Drop(key string) { p.Keep.Drop(p.prefix + key) }
 
+// Counter is the number that goes with a key, where the Keep has any.
+func (p prefixed) Counter(key string) *atomic.Uint64 {
+	if c, ok := p.Keep.(source.Counting); ok {
+		return c.Counter(p.prefix + key)
+	}
+	return nil
+}
+
 // All returns the entries of this source. Those of others stay for them, for a Keep gives copies.
 func (p prefixed) All() map[string]source.Kept {
+	if k, ok := p.Keep.(*keeping); ok {
+		return k.take(p.prefix)
+	}
 	mine := map[string]source.Kept{}
 	for key, kept := range p.Keep.All() {
 		if len(key) > len(p.prefix) && key[:len(p.prefix)] == p.prefix {

@@ -49,13 +49,33 @@ func (ps *processes) watch(peer *varlink.Peer, key processKey) (*watched, error)
 	if err != nil {
 		return nil, fmt.Errorf("watch process %d: %w", key.pid, err)
 	}
-	// Where the kernel opened it by number (before Linux 6.5) the start time tells whether it is still the
-	// process that identify saw; while it is alive and unreaped its number cannot be another's.
+	return ps.begin(key, pidfd)
+}
+
+// watchAgain watches a process that a former worker watched. It fails if the process is gone.
+func (ps *processes) watchAgain(key processKey) (*watched, error) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if w := ps.all[key]; w != nil {
+		w.users++
+		return w, nil
+	}
+	pidfd, err := kernel.OpenProcess(key.pid)
+	if err != nil {
+		return nil, fmt.Errorf("watch process %d: %w", key.pid, err)
+	}
+	return ps.begin(key, pidfd)
+}
+
+// begin watches a pidfd, which is ours from then on. A pidfd that was opened by number is of the process that is meant if
+// that one is still alive: its number cannot be another's before it is reaped. Locked.
+func (ps *processes) begin(key processKey, pidfd int) (*watched, error) {
 	if !process.Alive(key.pid, key.start) {
 		kernel.Close(pidfd)
 		return nil, fmt.Errorf("watch process %d: it is dead", key.pid)
 	}
 	w := &watched{set: ps, key: key, pidfd: pidfd, members: map[int]func(){}, users: 1}
+	var err error
 	if w.polled, err = ps.poller.add(pidfd, kernel.EventIn, w.died); err != nil {
 		kernel.Close(pidfd)
 		return nil, fmt.Errorf("watch process %d: %w", key.pid, err)

@@ -47,6 +47,7 @@ type Keeper struct {
 	worker  *os.Process
 	ready   bool // the present worker serves
 	final   bool // it said that it ends for good
+	ending  bool // a signal to end came
 	signals chan os.Signal
 }
 
@@ -74,6 +75,11 @@ func Run(o Options, signals chan os.Signal, upgrade os.Signal) (status int, err 
 			}
 			continue
 		case k.final:
+			k.letGo()
+			return exit, nil
+		case !k.ready && len(k.held) == 0 && k.memory.Generation().Load() <= 1:
+			return exit, nil // nobody holds anything yet: whoever started us wants to know at once
+		case k.ending:
 			k.letGo()
 			return exit, nil
 		case k.ready:
@@ -122,7 +128,10 @@ func (k *Keeper) attend(ended <-chan int, upgrade os.Signal) (again bool, status
 			if s == upgrade {
 				again = true
 				k.worker.Kill()
-			} else if err := k.worker.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				continue
+			}
+			k.ending = k.ending || ends(s)
+			if err := k.worker.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				k.options.Log.Warn("signal the worker", "err", err)
 			}
 		case wants, open := <-records:

@@ -86,3 +86,10 @@ func IsReadable(fd int) (bool, error) {
 	n, err := unix.Poll(p, 0)
 	return n == 1 && p[0].Revents&unix.POLLIN != 0, err
 }
+
+// HungUp reports whether the peer of a socket has closed its end (poll(2), POLLHUP or POLLRDHUP).
+func HungUp(fd int) (bool, error) {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	_, err := unix.Poll(p, 0)
+	return p[0].Revents&(unix.POLLHUP|unix.POLLRDHUP|unix.POLLERR) != 0, err
+}

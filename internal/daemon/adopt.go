@@ -1,0 +1,170 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/ivtd/ivt/internal/keeper"
+	"github.com/ivtd/ivt/internal/kernel"
+	"github.com/ivtd/ivt/irq"
+	"github.com/ivtd/ivt/source"
+)
+
+// Adoption is what became of the connections of a former worker.
+type Adoption struct {
+	Adopted  int // go on
+	Ended    int // holder died or hung up while no worker ran
+	Released int // could not be taken over; the log and an event say why
+}
+
+// adopt takes over what a former worker left: the sources have what is theirs already. Wiring is not
+// issued again; what nobody has taken over at the end is let go, and then every vector is rung (rules 9, 14).
+func (s *Server) adopt(ctx context.Context) {
+	k := s.keeping
+	if k == nil {
+		return
+	}
+	parts := k.entries(partPrefix)
+	for id, e := range k.entries(connectionPrefix) {
+		s.adoptOne(id, e, parts)
+	}
+	for name, src := range s.sources.all() {
+		if settler, ok := src.(source.Settler); ok {
+			if err := settler.Settle(); err != nil {
+				s.log.Error("end what a former worker had wired for others", "source", name, "err", err)
+			}
+		}
+	}
+	s.formerWaits = readWaits(k.entries(waitPrefix), s.log)
+	if keys := k.settle(); len(keys) > 0 {
+		s.log.Info("let go of what nobody took over", "entries", len(keys), "first", keys[0])
+	}
+	if s.adoption != (Adoption{}) {
+		s.log.Info("took over from a former worker", "connections", s.adoption.Adopted, "ended meanwhile", s.adoption.Ended, "released", s.adoption.Released)
+	}
+}
+
+func (s *Server) adoptOne(id string, e keeper.Entry, parts map[string]keeper.Entry) {
+	lifeline := -1
+	if len(e.Descriptors) == 1 {
+		lifeline = e.Descriptors[0]
+	}
+	r, keys, err := readKept(id, e.Value, parts)
+	if err == nil {
+		err = s.readmit(id, r, keys, lifeline)
+	} else if lifeline >= 0 {
+		kernel.Close(lifeline)
+	}
+	if err == nil {
+		return
+	}
+	s.keeping.Drop(connectionPrefix + id)
+	for _, key := range keys {
+		s.keeping.Drop(key)
+	}
+	s.adoption.Released++
+	s.log.Error("a connection could not be taken over and is released", "connection", id, "err", err)
+	for _, v := range r.Vectors {
+		h := r.Holder
+		s.registry.Emit(irq.Event{Kind: irq.EventRevoked, Vector: v.Vector, Holder: &h, Reason: irq.ReasonRevoked,
+			Detail: "it could not be taken over after a restart of ivtd: " + err.Error()})
+	}
+}
+
+// readKept puts a record together. keys are those of its parts.
+func readKept(id string, value []byte, parts map[string]keeper.Entry) (r keptLink, keys []string, err error) {
+	var h head
+	if err := json.Unmarshal(value, &h); err != nil {
+		return r, nil, fmt.Errorf("its record is damaged: %w", err)
+	}
+	text := []byte(h.Whole)
+	for n := range h.Parts {
+		key := partKey(id, h.Version, n)
+		part, ok := parts[key[len(partPrefix):]]
+		if !ok {
+			return r, keys, fmt.Errorf("its record is damaged: part %d of %d is missing", n+1, h.Parts)
+		}
+		delete(parts, key[len(partPrefix):])
+		text, keys = append(text, part.Value...), append(keys, key)
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return r, keys, fmt.Errorf("its record is damaged: %w", err)
+	}
+	return r, keys, nil
+}
+
+// readmit makes the connection again, with its lifeline, which is ours from then on.
+func (s *Server) readmit(id string, r keptLink, parts []string, lifeline int) error {
+	l := &link{server: s, subject: r.Subject, lifeline: -1, token: r.Token, parts: parts, counted: func() {}}
+	l.request = irq.Request{Vectors: vectorsOf(r.Record), Shared: r.Shared, Trigger: r.Trigger, Access: r.Access, Consent: r.Consent, Grace: r.Grace}
+	if giveBack, err := s.users.take(r.Subject.UID, connectionsOf, 0, nil); err == nil {
+		l.counted = giveBack
+	}
+	connection, err := s.registry.Adopt(irq.AdoptSpec{Record: r.Record, OnNotice: l.notice, Wire: s.adoptClaim})
+	if err != nil {
+		l.counted()
+		if lifeline >= 0 {
+			kernel.Close(lifeline)
+		}
+		return err
+	}
+	s.keep(l, id)
+	if !r.GraceEnds.IsZero() {
+		l.mu.Lock()
+		l.connection, l.generation, l.holder = connection, connection.Generation(), r.Holder
+		l.mu.Unlock()
+		s.adoption.Adopted++
+		return nil
+	}
+	return s.tieAgain(l, connection, r.Holder, lifeline)
+}
+
+// tieAgain watches lifeline and process as before. A holder that left meanwhile is seen here, before anybody is served.
+func (s *Server) tieAgain(l *link, c *irq.Connection, h irq.Holder, lifeline int) error {
+	watched, err := s.processes.watchAgain(processKey{h.PID, h.StartTime})
+	hungUp := true
+	if err == nil && lifeline >= 0 {
+		hungUp, err = kernel.HungUp(lifeline)
+	}
+	if err != nil || hungUp {
+		s.adoption.Ended++
+		l.mu.Lock()
+		l.connection, l.generation, l.holder = c, c.Generation(), h
+		l.mu.Unlock()
+		if watched != nil {
+			watched.release()
+		}
+		if lifeline >= 0 {
+			kernel.Shutdown(lifeline)
+			kernel.Close(lifeline)
+		}
+		c.HolderDied()
+		l.note()
+		return nil
+	}
+	s.adoption.Adopted++
+	if err := l.bind(&tie{ours: lifeline, theirs: -1, process: watched}, c, h); err != nil && !errors.Is(err, irq.ErrNotConnected) {
+		return err
+	}
+	l.note()
+	return nil
+}
+
+// adoptClaim has the source take over one vector.
+func (s *Server) adoptClaim(c irq.Claim) (irq.Handler, error) {
+	src := s.sources.get(c.Vector.Source)
+	if src == nil {
+		return nil, noSuchSource("adopt", c.Vector.Source)
+	}
+	return src.Adopt(c)
+}
+
+func vectorsOf(r irq.Record) []irq.Vector {
+	all := make([]irq.Vector, len(r.Vectors))
+	for i, v := range r.Vectors {
+		all[i] = v.Vector
+	}
+	return all
+}

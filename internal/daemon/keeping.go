@@ -1,0 +1,99 @@
+package daemon
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ivtd/ivt/internal/keeper"
+	"github.com/ivtd/ivt/internal/kernel"
+	"github.com/ivtd/ivt/source"
+)
+
+// What a worker leaves to the next one, by the beginning of its key.
+const (
+	sourcePrefix     = "source/"     // of sources: see source.Keep
+	connectionPrefix = "connection/" // a record, with the lifeline
+	partPrefix       = "part/"       // the rest of a record that is longer than a slot
+	waitPrefix       = "wait/"       // a request in a queue
+)
+
+// The counters of the whole memory.
+const (
+	globalSequence = iota // of the last event
+	globalSerial          // of the newest connection
+	globalTurn            // of the last waiter
+	globalStart           // 1 after the first worker
+)
+
+// The counter of a slot that a source's number is.
+const sourceCounter = 0
+
+// keeping is the keeper's store as this package and its sources use it.
+type keeping struct {
+	store *keeper.Store
+	log   *slog.Logger
+
+	mu   sync.Mutex
+	left map[string]keeper.Entry // by former workers, and not taken over yet
+}
+
+func newKeeping(store *keeper.Store, left map[string]keeper.Entry, log *slog.Logger) *keeping {
+	return &keeping{store: store, left: maps.Clone(left), log: log}
+}
+
+func (k *keeping) Put(key string, value []byte, fds ...int) error {
+	return k.store.Put(key, value, fds...)
+}
+
+// Drop forgets key. That it cannot be said to the keeper is no reason to stop: the keeper is gone then, and so are we.
+func (k *keeping) Drop(key string) {
+	if err := k.store.Drop(key); err != nil {
+		k.log.Error("forget what was kept", "key", key, "err", err)
+	}
+}
+
+func (k *keeping) Counter(key string) *atomic.Uint64 { return k.store.Counter(key, sourceCounter) }
+
+// All is part of source.Keep; sources see only what take gives.
+func (k *keeping) All() map[string]source.Kept { return k.take("") }
+
+// take hands out, once, what is left under keys that begin with prefix; the keys come back without it.
+func (k *keeping) take(prefix string) map[string]source.Kept {
+	found := map[string]source.Kept{}
+	for key, e := range k.entries(prefix) {
+		found[key] = source.Kept{Value: e.Value, FDs: e.Descriptors, Count: e.Counters[sourceCounter]}
+	}
+	return found
+}
+
+func (k *keeping) entries(prefix string) map[string]keeper.Entry {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	found := map[string]keeper.Entry{}
+	for key, e := range k.left {
+		if rest, ok := strings.CutPrefix(key, prefix); ok {
+			found[rest] = e
+			delete(k.left, key)
+		}
+	}
+	return found
+}
+
+// settle lets go of what nobody has taken over, and returns the keys.
+func (k *keeping) settle() (keys []string) {
+	for key, e := range k.entries("") {
+		for _, fd := range e.Descriptors {
+			kernel.Close(fd)
+		}
+		k.Drop(key)
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (k *keeping) global(i int) *atomic.Uint64 { return k.store.Memory().Global(i) }

@@ -1,0 +1,115 @@
+package daemon
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/ivtd/ivt/internal/daemon/policy"
+	"github.com/ivtd/ivt/internal/keeper"
+	"github.com/ivtd/ivt/irq"
+)
+
+// A keptLink is what the next worker must know of a connection.
+type keptLink struct {
+	irq.Record
+	Subject policy.Subject `json:"subject"`
+	Token   string         `json:"token,omitempty"`
+	Trigger irq.Trigger    `json:"trigger,omitempty"`
+}
+
+// A head is the first slot of a record: all of it, or where the rest is. Parts have names of their own version, so that a
+// record is replaced in one step, by its head.
+type head struct {
+	Whole   json.RawMessage `json:"whole,omitempty"`
+	Version uint64          `json:"version,omitempty"`
+	Parts   int             `json:"parts,omitempty"`
+}
+
+// remember keeps the connection of a link as it is now (rule 14). Once the connection is over it does nothing.
+func (l *link) remember() error {
+	k := l.server.keeping
+	if k == nil {
+		return nil
+	}
+	l.kept.Lock()
+	defer l.kept.Unlock()
+	l.mu.Lock()
+	c, lifeline, over := l.connection, l.lifeline, l.over
+	r := keptLink{Subject: l.subject, Token: l.token, Trigger: l.request.Trigger}
+	l.mu.Unlock()
+	if over || c == nil || l.forgotten {
+		return nil
+	}
+	r.Record = c.Record()
+	for i := range r.Vectors {
+		r.Vectors[i].Sequence = 0 // streams know where they are, and nobody else counts across a restart
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("keep %s: %w", c.ID(), err)
+	}
+	k.global(globalSerial).Store(l.server.registry.Stats().Serial)
+	var fds []int
+	if lifeline >= 0 {
+		fds = []int{lifeline}
+	}
+	return l.write(c.ID(), text, fds)
+}
+
+func (l *link) write(id string, text []byte, fds []int) error {
+	k, former := l.server.keeping, l.parts
+	h := head{Whole: text}
+	l.parts = nil
+	if room := keeper.MaxValue - len(`{"whole":}`); len(text) > room {
+		l.version++
+		h = head{Version: l.version}
+		for len(text) > 0 {
+			n := min(len(text), keeper.MaxValue)
+			key := partKey(id, l.version, h.Parts)
+			if err := k.Put(key, text[:n]); err != nil {
+				return err
+			}
+			l.parts = append(l.parts, key)
+			text = text[n:]
+			h.Parts++
+		}
+	}
+	value, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("keep %s: %w", id, err)
+	}
+	if err := k.Put(connectionPrefix+id, value, fds...); err != nil {
+		return err
+	}
+	for _, key := range former {
+		k.Drop(key)
+	}
+	return nil
+}
+
+// forgetKept is the opposite of remember, for ever.
+func (l *link) forgetKept(id string) {
+	k := l.server.keeping
+	if k == nil {
+		return
+	}
+	l.kept.Lock()
+	defer l.kept.Unlock()
+	l.forgotten = true
+	k.Drop(connectionPrefix + id)
+	for _, key := range l.parts {
+		k.Drop(key)
+	}
+}
+
+func partKey(id string, version uint64, n int) string {
+	return partPrefix + id + "/" + strconv.FormatUint(version, 10) + "/" + strconv.Itoa(n)
+}
+
+// note keeps what changed without being able to refuse it any more; the log hears of a failure.
+func (l *link) note() {
+	if err := l.remember(); err != nil {
+		l.server.log.Error("a change would not survive a restart", "err", err)
+	}
+}
