@@ -88,8 +88,9 @@ func (b *bench) grip(conn *irq.Connection) *grip {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.t.Cleanup(d.Close)
-	return &grip{d, b.t, conn}
+	g := &grip{d, b.t, conn}
+	b.t.Cleanup(func() { g.Descriptors.Close() })
+	return g
 }
 
 func share(q *irq.Request)  { q.Shared = true }

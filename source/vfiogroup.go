@@ -90,7 +90,10 @@ func (g *iommuGroup) openIOMMUFD(f pciFunction, foreign func(string) []irq.Holde
 	if err != nil {
 		return f.openRefusal(path, err, foreign)
 	}
-	if g.ioas, err = kernel.AllocateIOAS(fd); err != nil {
+	if g.ioas, err = kernel.AllocateIOAS(fd); err == nil {
+		err = kernel.SetVFIOIOAS(fd, g.ioas) // so that a device holder maps memory in one way on all kernels
+	}
+	if err != nil {
 		kernel.Close(fd)
 		return fmt.Errorf("allocate an I/O address space for pci:%s: %w", f.address, err)
 	}

@@ -10,6 +10,7 @@ const (
 	iommuIOASAlloc = ';'<<8 | 0x81
 	iommuIOASMap   = ';'<<8 | 0x85
 	iommuIOASUnmap = ';'<<8 | 0x86
+	iommuVFIOIOAS  = ';'<<8 | 0x88
 
 	vfioDeviceBind   = vfioType<<8 | vfioBase + 18
 	vfioDeviceAttach = vfioType<<8 | vfioBase + 19
@@ -50,6 +51,18 @@ func UnmapIOAS(iommufd int, ioas uint32) error {
 	}{ioas: ioas, length: ^uint64(0)}
 	m.size = uint32(unsafe.Sizeof(m))
 	_, err := ioctlOf(iommufd, iommuIOASUnmap, &m)
+	return err
+}
+
+// SetVFIOIOAS has the ioctls of a VFIO container (MapDMA, UnmapAllDMA) work on an iommufd, for this I/O
+// address space (IOMMU_VFIO_IOAS).
+func SetVFIOIOAS(iommufd int, ioas uint32) error {
+	v := struct {
+		size, ioas   uint32
+		operation, _ uint16
+	}{ioas: ioas, operation: 1}
+	v.size = uint32(unsafe.Sizeof(v))
+	_, err := ioctlOf(iommufd, iommuVFIOIOAS, &v)
 	return err
 }
 
