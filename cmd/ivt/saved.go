@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -28,8 +27,7 @@ processes, no MAC addresses, serial numbers or host name. Run it as root to have
 	return c
 }
 
-// save writes to a file beside the target first: a full disk leaves no half of one.
-func (a *app) save(c *cobra.Command, name string, force bool) (err error) {
+func (a *app) save(c *cobra.Command, name string, force bool) error {
 	root, err := a.machine()
 	if err != nil {
 		return err
@@ -44,23 +42,7 @@ func (a *app) save(c *cobra.Command, name string, force bool) (err error) {
 	if _, err := os.Lstat(name); err == nil && !force {
 		return usageError{fmt.Errorf("%s exists; say --force to overwrite it", term.Safe(name))}
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".ivt-save-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if err := root.Save(c.Context(), f); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
+	if err := replaceFile(name, func(f *os.File) error { return root.Save(c.Context(), f) }); err != nil {
 		return err
 	}
 	if !a.json {
