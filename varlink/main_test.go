@@ -247,6 +247,8 @@ func (b *bench) fail(c *Call) error {
 		return fmt.Errorf("wrapped: %w", &Error{Name: "org.example.test.Refused", Parameters: json.RawMessage(`{"why":"x"}`)})
 	case "reply":
 		return c.Reply(map[string]int{"not": 1})
+	case "giant":
+		return c.Reply(map[string]string{"not": strings.Repeat("x", maxReply)})
 	case "twice":
 		return errors.Join(c.Reply(nil), c.Reply(nil))
 	}

@@ -67,6 +67,7 @@ func TestStandardErrors(t *testing.T) {
 		{"org.example.test.Fail", map[string]string{"how": "silence"}, ErrorInternal, ``},
 		{"org.example.test.Fail", map[string]string{"how": "error"}, ErrorInternal, ``},
 		{"org.example.test.Fail", map[string]string{"how": "reply"}, ErrorInternal, ``},
+		{"org.example.test.Fail", map[string]string{"how": "giant"}, ErrorInternal, ``},
 	}
 	for _, test := range tests {
 		err := c.Call(bounded(t), test.method, test.parameters, nil)
@@ -226,6 +227,40 @@ func TestServeNeedsAUnixStream(t *testing.T) {
 	if err := new(Server).Serve(l); err == nil || errors.Is(err, ErrServerClosed) {
 		t.Errorf("Serve on a SEQPACKET socket: %v", err)
 	}
+}
+
+// A listener that was handed down, as socket activation does.
+func TestServeInheritedListener(t *testing.T) {
+	address := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := l.(*net.UnixListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inherited, err := net.FileListener(file)
+	file.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s Server
+	served := make(chan error)
+	go func() { served <- s.Serve(inherited) }()
+	if err := dial(t, address).Call(bounded(t), "org.varlink.service.GetInfo", nil, nil); err != nil {
+		t.Error(err)
+	}
+	if err := s.Shutdown(bounded(t)); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; !errors.Is(err, ErrServerClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+	if _, err := os.Stat(address); err != nil {
+		t.Errorf("the socket's file belongs to who made it: %v", err)
+	}
+	l.Close()
 }
 
 func TestShutdownLetsCallsFinish(t *testing.T) {
