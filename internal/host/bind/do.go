@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/ivtd/ivt/irq"
 )
@@ -95,6 +96,8 @@ func (p *Plan) failed(s Step, err error) error {
 		e.Code, e.Remedies = irq.ErrAccessDenied, []string{"run it as root: sudo ivt " + p.Operation + " " + p.Devices[0].Address}
 	case errors.Is(err, fs.ErrNotExist):
 		e.Code, e.Detail = irq.ErrNoSuchDevice, s.Path+" is gone"
+	case errors.Is(err, syscall.EBUSY):
+		e.Code, e.Remedies = irq.ErrBusy, []string{"another driver took it meanwhile: try again"}
 	default:
 		e.Remedies = []string{"look what the driver says: dmesg | tail"}
 	}
