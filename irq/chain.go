@@ -1,6 +1,7 @@
 package irq
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,7 +20,6 @@ type chain struct {
 	mu       sync.Mutex
 	actions  []*action   // replaced, never changed; under Registry.mu and mu
 	debts    int         // actions that owe an acknowledgement (rule 8)
-	again    bool        // raised while masked
 	watching func() bool // stops the deadline's timer; nil if none runs
 	hard     bool        // masked in hardware by us; under wiring and mu
 	dead     bool        // the last action has left
@@ -69,19 +69,18 @@ func kickAll(actions []*action, by kicker) {
 	}
 }
 
-// fire makes everyone who can take it due, unless the line is masked by debts: then it fires again later.
+// fire makes everyone due who has something to get and is not blocked, unless the line is masked by
+// debts: then it fires when they are settled. Locked.
 func (c *chain) fire() bool {
-	if c.debts == 0 {
-		for _, a := range c.actions {
-			if a.word.Load()&blocked == 0 {
-				c.owes(a, due)
-			}
-		}
-		c.again = c.debts == 0 // all are blocked
-		return c.debts > 0
+	if c.debts > 0 {
+		return false
 	}
-	c.again = true
-	return false
+	for _, a := range c.actions {
+		if a.word.Load()&blocked == 0 && (a.late.Load() > 0 || a.noted) {
+			c.owes(a, due)
+		}
+	}
+	return c.debts > 0
 }
 
 // owes moves an action's debt. Locked.
@@ -105,7 +104,7 @@ func (c *chain) block(a *action, flag uint64) (before uint64) {
 	settled := false
 	if a.debt == due {
 		c.owes(a, none)
-		c.again, settled = true, c.debts == 0
+		settled = c.debts == 0
 	}
 	c.mu.Unlock()
 	if settled {
@@ -176,28 +175,30 @@ func (c *chain) unmask() {
 func (c *chain) open() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	able := false
-	for _, a := range c.actions {
-		able = able || a.word.Load()&blocked == 0
-	}
-	return c.debts == 0 && able
+	return c.debts == 0 && c.able()
 }
 
-// refire raises a level line that is free to fire and has reason to.
+// able reports whether anybody can be delivered to. Locked.
+func (c *chain) able() bool {
+	return slices.ContainsFunc(c.actions, func(a *action) bool { return a.word.Load()&blocked == 0 })
+}
+
+// refire raises a level line that is free to fire and has reason to: somebody has not got what came
+// while it was masked, or it is still asserted.
 func (c *chain) refire() {
-	c.mu.Lock()
-	high := c.line.high.Load()
-	if !c.level || c.debts > 0 || !c.again && !high {
-		c.mu.Unlock()
+	if !c.level {
 		return
 	}
-	if !c.again { // still asserted: that is one more interrupt
+	c.mu.Lock()
+	fired := c.fire()
+	if !fired && c.debts == 0 && c.line.high.Load() && c.able() {
 		c.arrived++
 		for _, a := range c.actions {
 			a.late.Add(1)
 		}
+		fired = c.fire()
 	}
-	fired, actions := c.fire(), c.actions
+	actions := c.actions
 	c.mu.Unlock()
 	if fired {
 		kickAll(actions, byRegistry)

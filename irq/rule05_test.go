@@ -229,7 +229,7 @@ func TestRule5HoldsDuringRaises(t *testing.T) {
 						}
 					})
 				}
-				for range 300 {
+				for range 100 {
 					var inside atomic.Int32
 					var ended atomic.Bool
 					c := tb.connect(func(q *irq.Request) {

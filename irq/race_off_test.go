@@ -1,0 +1,5 @@
+//go:build !race
+
+package irq_test
+
+const raceEnabled = false
