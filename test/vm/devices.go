@@ -26,7 +26,7 @@ var devices = []device{
 	{"usb0", "nec-usb-xhci", "addr=0x14"},
 
 	// Four functions on one INTx line.
-	{"rtl0", "rtl8139", "addr=0x5,romfile="},
+	{"rtl0", "rtl8139", "addr=0x5,romfile=,netdev=net2"},
 	{"serial0", "virtio-serial-pci", "addr=0x9,vectors=0"},
 	{"hda0", "intel-hda", "addr=0xd,msi=off"},
 	{"edu2", "edu", "addr=0x11"},
@@ -34,7 +34,7 @@ var devices = []device{
 	// Two functions and their bridge in one IOMMU group.
 	{"bridge0", "pcie-pci-bridge", "addr=0xb"},
 	{"group0", "edu", "bus=bridge0,addr=0x1"},
-	{"group1", "rtl8139", "bus=bridge0,addr=0x2,romfile="},
+	{"group1", "rtl8139", "bus=bridge0,addr=0x2,romfile=,netdev=net3"},
 
 	// Can be unplugged and plugged in again.
 	{"port0", "pcie-root-port", "addr=0x10,chassis=1,slot=1"},

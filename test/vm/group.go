@@ -14,9 +14,12 @@ import (
 	"github.com/ivtd/ivt/test/vm/wire"
 )
 
-// bootLimit is how long a kernel may take to its init; the rest of a VM's time
-// limit is that of its tests.
-const bootLimit = 2 * time.Minute
+// A VM is killed if its init does not come up within bootLimit, or if a test
+// takes longer than its own limit and grace, since it ends itself at that one.
+const (
+	bootLimit = 2 * time.Minute
+	grace     = 20 * time.Second
+)
 
 // group is several packages in one boot.
 type group struct {
@@ -24,9 +27,10 @@ type group struct {
 	kernel  *kernels.Kernel
 	units   []*unit
 	log     kernelLog
-	current int          // the unit that runs or is next
+	current int // the unit that runs or is next
 	start   time.Time
 	output  bytes.Buffer // of the current one
+	allow   func(time.Duration)
 }
 
 func (s *suite) bootGroup(ctx context.Context, k *kernels.Kernel, units []*unit) error {
@@ -40,10 +44,10 @@ func (s *suite) bootGroup(ctx context.Context, k *kernels.Kernel, units []*unit)
 		return err
 	}
 	g := &group{suite: s, kernel: k, units: units, start: time.Now()}
-	limit := bootLimit + time.Duration(len(units))*(s.Timeout+15*time.Second)
-	over := fmt.Errorf("the VM was killed at its limit of %v", limit)
-	limited, cancel := context.WithTimeoutCause(ctx, limit, over)
+	limited, allow, cancel := patience(ctx)
 	defer cancel()
+	g.allow = allow
+	g.allow(bootLimit)
 	// Pdeathsig belongs to the thread that started QEMU.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -58,12 +62,33 @@ func (s *suite) bootGroup(ctx context.Context, k *kernels.Kernel, units []*unit)
 	return nil
 }
 
+// patience returns a context that ends when what was last allowed has passed.
+func patience(ctx context.Context) (limited context.Context, allow func(time.Duration), stop func()) {
+	limited, cancel := context.WithCancelCause(ctx)
+	var timer *time.Timer
+	allow = func(d time.Duration) {
+		if timer != nil {
+			timer.Stop()
+		}
+		timer = time.AfterFunc(d, func() { cancel(fmt.Errorf("the VM did not answer for %v and was killed", d)) })
+	}
+	return limited, allow, func() {
+		timer.Stop()
+		cancel(nil)
+	}
+}
+
 func (s *suite) initramfs(m *machine, units []*unit) error {
-	a, err := s.base.archive(m.kernel)
+	rootfs := units[0].rootfs // the same for all, see kind
+	a, err := s.base.archive(m.kernel, rootfs)
 	if err != nil {
 		return err
 	}
 	job := wire.Job{Load: load}
+	if rootfs != "" {
+		addSystemd(a)
+		job.Init = systemdInit
+	}
 	for i, u := range units {
 		t, err := addTest(a, u, i)
 		if err != nil {
@@ -79,6 +104,9 @@ func (g *group) handle(f wire.Frame) {
 	switch {
 	case f.Up != "":
 		fmt.Fprintf(g.suite.Log, "vm: Linux %s is up after %.1f s\n", f.Up, time.Since(g.start).Seconds())
+		g.allow(grace)
+	case f.Start != "":
+		g.allow(g.suite.Timeout + grace)
 	case f.Out != nil:
 		g.output.Write(f.Out)
 		if g.suite.Stream != nil {
@@ -96,6 +124,7 @@ func (g *group) handle(f wire.Frame) {
 			r.Trouble = append(append(r.Trouble, "the kernel reported a fault:"), faults...)
 		}
 		g.finish(r)
+		g.allow(grace)
 	}
 }
 

@@ -21,13 +21,12 @@ import (
 )
 
 // load are the modules that every VM has loaded, where its kernel has them.
-var load = []string{"irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "iommufd", "vfio-pci", "uio", "uio_pci_generic", "configfs"}
+var load = []string{"virtio_pci", "virtio_console", "irqbypass", "vfio", "vfio_virqfd", "vfio_iommu_type1", "iommufd", "vfio-pci", "uio", "uio_pci_generic", "configfs"}
 
 // base is what every VM has, besides tests.
 type base struct {
 	init, busybox string // paths
 	applets       []string
-	rootfs        string // folder to put below all, or empty
 }
 
 // users are there so that tests can be several people.
@@ -38,13 +37,16 @@ bob:x:1002:1002:second test user:/tmp:/bin/sh
 `
 
 const groups = `root:x:0:
+tty:x:5:
+kmem:x:15:
 nogroup:x:65534:
+systemd-journal:x:999:
 alice:x:1001:
 bob:x:1002:
 drivers:x:1010:alice,bob
 `
 
-func newBase(b *builder, busybox, init string) (*base, error) {
+func newBase(busybox, init string) (*base, error) {
 	out, err := exec.Command(busybox, "--list-full").Output()
 	if err != nil {
 		return nil, fmt.Errorf("busybox --list-full: %w", err)
@@ -52,33 +54,44 @@ func newBase(b *builder, busybox, init string) (*base, error) {
 	return &base{init: init, busybox: busybox, applets: strings.Fields(string(out))}, nil
 }
 
-// archive puts the first root file system together.
-func (b *base) archive(k *kernels.Kernel) (*cpio.Archive, error) {
+// archive puts the first root file system together: what rootfs has, if it is
+// not empty, and what it lacks.
+func (b *base) archive(k *kernels.Kernel, rootfs string) (*cpio.Archive, error) {
 	a := cpio.New()
-	if b.rootfs != "" {
-		if err := a.Tree("/", b.rootfs); err != nil {
+	if rootfs != "" {
+		if err := a.Tree("/", rootfs); err != nil {
 			return nil, err
 		}
-	} else {
-		for _, applet := range b.applets {
-			a.Link(applet, "/bin/busybox")
-		}
-		a.File("/etc/passwd", 0o644, []byte(users))
-		a.File("/etc/group", 0o644, []byte(groups))
 	}
-	for _, d := range []string{"dev", "proc", "sys", "run", "tmp", "root", "work/bin", "var/lib", "var/log"} {
+	for _, d := range []string{"bin", "sbin", "lib", "lib64"} {
+		a.Dir("usr/" + d)
+		a.Link(d, "usr/"+d)
+	}
+	for _, d := range []string{"dev", "proc", "sys", "run", "tmp", "root", "etc", "work/bin", "var/lib", "var/log"} {
 		a.Dir(d)
 	}
+	a.Link("/var/run", "/run")
 	a.Char("/dev/console", 0o600, 5, 1)
 	a.Char("/dev/null", 0o666, 1, 3)
-	a.File("/etc/hosts", 0o644, []byte("127.0.0.1 localhost\n"))
-	a.File("/etc/hostname", 0o644, []byte("vm\n"))
-	a.Link("/bin/vm", "/init")
-	if err := errors.Join(a.Copy("/init", b.init), a.Copy("/bin/busybox", b.busybox)); err != nil {
-		return nil, err
+	for name, text := range map[string]string{
+		"passwd": users, "group": groups, "hosts": "127.0.0.1 localhost\n", "hostname": "vm\n",
+		"machine-id": "0123456789abcdef0123456789abcdef\n", "os-release": "ID=vm\nNAME=\"ivt test VM\"\n",
+		"nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+	} {
+		a.File("/etc/"+name, 0o644, []byte(text))
 	}
-	if k.Modules == "" {
-		return a, nil
+	err := errors.Join(a.Copy("/init", b.init), a.Copy("/usr/bin/busybox", b.busybox))
+	for _, applet := range append([]string{"/bin/vm"}, b.applets...) {
+		target := "/usr/bin/busybox"
+		if applet == "/bin/vm" {
+			target = "/init"
+		}
+		if at := path.Join("/usr", strings.TrimPrefix(applet, "usr/")); !a.Has(at) {
+			a.Link(at, target)
+		}
+	}
+	if err != nil || k.Modules == "" {
+		return a, err
 	}
 	return a, a.Tree(kmod.Dir, k.Modules)
 }

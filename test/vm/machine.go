@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ivtd/ivt/test/vm/kernels"
+	"github.com/ivtd/ivt/test/vm/wire"
 )
 
 // qemu is the emulator; Debian's package qemu-system-x86.
@@ -40,13 +41,14 @@ func (m *machine) args() []string {
 		"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", fdMonitor),
 		"-chardev", fmt.Sprintf("socket,id=ivshmem0,fd=%d", fdIvshmem0),
 		"-chardev", fmt.Sprintf("socket,id=ivshmem1,fd=%d", fdIvshmem1),
+		"-device", "virtserialport,bus=harness.0,chardev=control,name="+wire.Port,
 		"-mon", "chardev=monitor,mode=control",
 		"-kernel", m.kernel.Image, "-initrd", m.initramfs, "-append", m.commandLine())
 	if m.shell {
 		return append(args, "-chardev", "stdio,id=console,mux=on,signal=off", "-mon", "chardev=console,mode=readline",
-			"-serial", "chardev:console", "-serial", "chardev:control")
+			"-serial", "chardev:console")
 	}
-	return append(args, "-chardev", "file,id=console,path=/dev/stdout", "-serial", "chardev:console", "-serial", "chardev:control")
+	return append(args, "-chardev", "file,id=console,path=/dev/stdout", "-serial", "chardev:console")
 }
 
 // hardware is software emulation, so that every machine can run it.
@@ -55,12 +57,14 @@ func (m *machine) hardware() []string {
 		"-machine", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max",
 		"-smp", "2", "-m", fmt.Sprint(m.memory),
 		"-nodefaults", "-display", "none", "-no-reboot",
-		// Both cards hang on one hub: what one sends, the other receives.
+		// Two hubs with two cards each: what one sends, the other receives.
 		"-netdev", "hubport,id=net0,hubid=0", "-netdev", "hubport,id=net1,hubid=0",
+		"-netdev", "hubport,id=net2,hubid=1", "-netdev", "hubport,id=net3,hubid=1",
 	}
 	if !m.noIOMMU {
 		args = append(args, "-device", "intel-iommu,intremap=on,caching-mode=on")
 	}
+	args = append(args, "-device", "virtio-serial-pci,id=harness,addr=0x18,romfile=")
 	return append(args, deviceArgs()...)
 }
 
@@ -69,7 +73,7 @@ func (m *machine) hardware() []string {
 func (m *machine) commandLine() string {
 	line := []string{
 		"console=ttyS0", "loglevel=5", "panic=-1", "oops=panic", "nokaslr", "mitigations=off",
-		"iomem=relaxed", "net.ifnames=0", "watchdog_thresh=30", "rdinit=/init", "no_timer_check",
+		"iomem=relaxed", "printk.devkmsg=on", "net.ifnames=0", "watchdog_thresh=30", "rdinit=/init", "no_timer_check",
 	}
 	if !m.noIOMMU {
 		line = append(line, "intel_iommu=on")

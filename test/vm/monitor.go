@@ -55,7 +55,6 @@ func qmpError(desc string) json.RawMessage {
 }
 
 // device answers the guest's question for a device of the table, or for all.
-// The answer is short, since a serial line is slow: query-pci's is 20 KB.
 func (m *monitor) device(id string) json.RawMessage {
 	at, err := m.addresses()
 	if err != nil {

@@ -54,7 +54,7 @@ func Shell(ctx context.Context, o Options) error {
 		return err
 	}
 	m := &machine{kernel: k, dir: tmp, initramfs: filepath.Join(tmp, "initramfs"), memory: s.Memory, shell: true}
-	a, err := s.base.archive(k)
+	a, err := s.base.archive(k, "")
 	if err != nil {
 		return err
 	}

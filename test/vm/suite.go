@@ -127,7 +127,7 @@ func prepare(ctx context.Context, o Options, tmp string) (*suite, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.base, err = newBase(b, busybox, init[0])
+	s.base, err = newBase(busybox, init[0])
 	return s, err
 }
 
@@ -196,6 +196,7 @@ type unit struct {
 	binary   string
 	programs []string
 	args     []string
+	rootfs   string // of systemd, or ""
 	key      string // of the result, by content
 }
 
@@ -206,6 +207,9 @@ func (s *suite) unit(ctx context.Context, k *kernels.Kernel, p testPackage) (*un
 	u := &unit{pkg: p, args: s.testArgs(p)}
 	var err error
 	if u.binary, err = s.builder.test(ctx, p.ImportPath); err != nil {
+		return nil, err
+	}
+	if u.rootfs, err = s.systemdRoot(ctx, p.init); err != nil {
 		return nil, err
 	}
 	for _, name := range p.programs {
@@ -244,7 +248,7 @@ func (s *suite) key(k *kernels.Kernel, u *unit) (string, error) {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintln(h, identity, u.kind(), u.args, users, groups, load, s.base.rootfs)
+	fmt.Fprintln(h, identity, u.kind(), u.args, users, groups, load, u.rootfs, vmService, masked)
 	err = hashFiles(h, append(append(u.files(), u.programs...), u.binary, s.base.init, s.base.busybox)...)
 	return fmt.Sprintf("%.16x", h.Sum(nil)), err
 }

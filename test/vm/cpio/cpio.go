@@ -73,6 +73,9 @@ func (a *Archive) Char(name string, perm fs.FileMode, major, minor uint32) {
 	a.add(name, entry{mode: modeChar | uint32(perm.Perm()), major: major, minor: minor, data: []byte{}})
 }
 
+// Has says whether something of that name was added.
+func (a *Archive) Has(name string) bool { _, ok := a.entries[clean(name)]; return ok }
+
 // Tree adds all below a folder on disk; device nodes are left out.
 func (a *Archive) Tree(name, root string) error {
 	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {

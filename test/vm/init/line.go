@@ -3,18 +3,18 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ivtd/ivt/test/vm/wire"
-	"golang.org/x/sys/unix"
 )
 
-// line is the serial line to the harness. Requests of several tests may be
+// line is the connection to the harness. Requests of several tests may be
 // under way; answers find theirs by ID.
 type line struct {
 	tty *os.File
@@ -24,28 +24,35 @@ type line struct {
 	waiting map[int]chan wire.Frame
 }
 
-func openLine(path string) (*line, error) {
-	tty, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
+// openLine opens the port that the harness has the other end of.
+func openLine() (*line, error) {
+	path, err := port(wire.Port)
 	if err != nil {
 		return nil, err
 	}
-	if err := raw(int(tty.Fd())); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	tty, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
 	}
 	l := &line{tty: tty, waiting: map[int]chan wire.Frame{}}
 	go l.receive() // until power-off
 	return l, nil
 }
 
-// raw stops the line from echoing and from translating newlines.
-func raw(fd int) error {
-	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-	if err != nil {
-		return err
+// port returns the device of the virtio-serial port of that name. The port
+// appears a moment after its driver is loaded.
+func port(name string) (string, error) {
+	for range 1000 {
+		ports, _ := filepath.Glob("/sys/class/virtio-ports/*")
+		for _, p := range ports {
+			text, _ := os.ReadFile(filepath.Join(p, "name"))
+			if strings.TrimSpace(string(text)) == name {
+				return filepath.Join("/dev", filepath.Base(p)), nil
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	t.Iflag, t.Oflag, t.Lflag = 0, 0, 0
-	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
-	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
+	return "", fmt.Errorf("the harness' port %s did not appear", name)
 }
 
 func (l *line) send(f wire.Frame) {
@@ -61,13 +68,6 @@ func (l *line) send(f wire.Frame) {
 
 // note tells the harness something in the form of a kernel line.
 func (l *line) note(text string) { l.send(wire.Frame{Kernel: "vm: " + text}) }
-
-// drain returns when all that was sent has left the machine.
-func (l *line) drain() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	unix.IoctlSetInt(int(l.tty.Fd()), unix.TCSBRK, 1)
-}
 
 func (l *line) receive() {
 	for sc := scanner(l.tty); sc.Scan(); {
@@ -130,41 +130,6 @@ func (l *line) session(c net.Conn) {
 			return
 		}
 	}
-}
-
-// forwardKernelLog sends what the kernel logs from now on; what it said before
-// is on the console, as far as it is a warning.
-func (l *line) forwardKernelLog() error {
-	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("/dev/kmsg: %w", err)
-	}
-	if _, err := unix.Seek(fd, 0, unix.SEEK_END); err != nil {
-		return fmt.Errorf("/dev/kmsg: %w", err)
-	}
-	go func() { // until power-off
-		buf := make([]byte, 8192)
-		for {
-			n, err := unix.Read(fd, buf)
-			if err == nil {
-				l.send(wire.Frame{Kernel: kernelLine(string(buf[:n]))})
-			} else if !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.EINTR) { // EPIPE: some were overwritten
-				return
-			}
-		}
-	}()
-	return nil
-}
-
-// kernelLine turns "4,629,1234567,-;text" into "[    1.234567] text".
-func kernelLine(record string) string {
-	head, text, _ := strings.Cut(record, ";")
-	text, _, _ = strings.Cut(text, "\n")
-	var prio, seq, usec uint64
-	if _, err := fmt.Sscanf(head, "%d,%d,%d", &prio, &seq, &usec); err != nil {
-		return text
-	}
-	return fmt.Sprintf("[%5d.%06d] %s", usec/1e6, usec%1e6, text)
 }
 
 func scanner(f interface{ Read([]byte) (int, error) }) *bufio.Scanner {

@@ -69,16 +69,17 @@ func readJob() (job wire.Job, err error) {
 
 // work runs the job and switches the machine off.
 func work(job wire.Job, r *reaper) error {
-	l, err := openLine("/dev/ttyS1")
+	environment(job)
+	loaded := load(job.Load)
+	l, err := openLine()
 	if err != nil {
 		return err
 	}
-	environment(job)
-	loaded := load(job.Load)
 	if err := l.serve(wire.Socket); err != nil {
 		return err
 	}
-	if err := l.forwardKernelLog(); err != nil {
+	kernel, err := openKernelLog(l)
+	if err != nil {
 		return err
 	}
 	l.send(wire.Frame{Up: release()})
@@ -87,9 +88,8 @@ func work(job wire.Job, r *reaper) error {
 		shell(r)
 	}
 	for _, t := range job.Tests {
-		l.runTest(t, r)
+		l.runTest(t, r, kernel)
 	}
-	l.drain()
 	powerOff()
 	return nil
 }

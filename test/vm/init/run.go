@@ -52,7 +52,7 @@ func (r *reaper) sweep() (n int) {
 	}
 }
 
-func (l *line) runTest(t wire.Test, r *reaper) {
+func (l *line) runTest(t wire.Test, r *reaper, kernel *kernelLog) {
 	start := time.Now()
 	l.send(wire.Frame{Start: t.Name})
 	status, err := l.spawn(t, r)
@@ -66,6 +66,7 @@ func (l *line) runTest(t wire.Test, r *reaper) {
 			status = 125
 		}
 	}
+	kernel.forward()
 	l.send(wire.Frame{Exit: &wire.Exit{Name: t.Name, Status: status, Millis: time.Since(start).Milliseconds()}})
 }
 

@@ -49,19 +49,33 @@ func (a *Apt) Names(ctx context.Context, prefix string) ([]string, error) {
 	return strings.Fields(string(out)), err
 }
 
-// Field returns a field of the package's candidate version, such as Version or
-// Size (bytes of the package file).
-func (a *Apt) Field(ctx context.Context, pkg, field string) (string, error) {
-	out, err := a.run(ctx, "", "apt-cache", "show", "--no-all-versions", pkg)
+// Fields returns a field of each package's candidate version, such as Version
+// or Size (bytes of the package file).
+func (a *Apt) Fields(ctx context.Context, field string, pkgs ...string) ([]string, error) {
+	out, err := a.run(ctx, "", "apt-cache", append([]string{"show", "--no-all-versions"}, pkgs...)...)
+	if err != nil {
+		return nil, err
+	}
+	var values []string
+	for line := range strings.Lines(string(out)) {
+		if v, ok := strings.CutPrefix(line, field+": "); ok {
+			values = append(values, strings.TrimSpace(v))
+		}
+	}
+	if len(values) != len(pkgs) {
+		return nil, fmt.Errorf("packages %v: %d have a field %s", pkgs, len(values), field)
+	}
+	return values, nil
+}
+
+// Version returns the version of a package's candidate, less Debian's revision.
+func (a *Apt) Version(ctx context.Context, pkg string) (string, error) {
+	v, err := a.Fields(ctx, "Version", pkg)
 	if err != nil {
 		return "", err
 	}
-	for line := range strings.Lines(string(out)) {
-		if v, ok := strings.CutPrefix(line, field+": "); ok {
-			return strings.TrimSpace(v), nil
-		}
-	}
-	return "", fmt.Errorf("package %s: no field %s", pkg, field)
+	upstream, _, _ := strings.Cut(v[0], "-")
+	return upstream, nil
 }
 
 // Closure lists pkgs and what they depend on, recommended packages left out.

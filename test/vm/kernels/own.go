@@ -50,11 +50,9 @@ func (g *Getter) build(ctx context.Context, key string) (dir, release string, er
 		return "", "", err
 	}
 	pkg := "linux-source-" + OwnSeries
-	version, err := apt.Field(ctx, pkg, "Version")
-	if err != nil {
+	if release, err = apt.Version(ctx, pkg); err != nil {
 		return "", "", err
 	}
-	release, _, _ = strings.Cut(version, "-")
 	dir, err = g.install(Own+"-"+release+"-"+key, func(dir string) error {
 		tmp := filepath.Dir(dir)
 		root, err := g.unpack(ctx, apt, []string{pkg}, tmp)

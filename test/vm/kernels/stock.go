@@ -12,9 +12,12 @@ import (
 	"strings"
 )
 
+// recipe is part of a folder's name: what is made of a package.
+const recipe = "vmlinux, modules "
+
 // stock returns the newest kernel of a series that Debian has.
 func (g *Getter) stock(ctx context.Context, series string) (*Kernel, error) {
-	key := fmt.Sprintf("%.4x", sha256.Sum256([]byte(strings.Join(Modules, " "))))
+	key := fmt.Sprintf("%.4x", sha256.Sum256([]byte(recipe+strings.Join(Modules, " "))))
 	dir, release := g.cached(series, key)
 	if dir == "" || g.Update {
 		var err error
@@ -94,6 +97,9 @@ func (g *Getter) unpackKernel(ctx context.Context, apt *Apt, pkgs []string, dir 
 	if err := os.Rename(image, filepath.Join(dir, "vmlinuz")); err != nil {
 		return err
 	}
+	if err := decompress(filepath.Join(dir, "vmlinuz")); err != nil {
+		return err
+	}
 	tree, err := one(root, "lib/modules/*/kernel", "usr/lib/modules/*/kernel")
 	if err != nil {
 		return err
@@ -104,14 +110,16 @@ func (g *Getter) unpackKernel(ctx context.Context, apt *Apt, pkgs []string, dir 
 // unpack downloads packages and unpacks them into a folder below tmp.
 func (g *Getter) unpack(ctx context.Context, apt *Apt, pkgs []string, tmp string) (root string, err error) {
 	root = filepath.Join(tmp, "root")
-	for _, p := range pkgs {
-		size, err := apt.Field(ctx, p, "Size")
-		if err != nil {
-			return "", err
-		}
-		n, _ := strconv.Atoi(size)
-		g.say("fetching the Debian package %s (%.1f MB); it is unpacked into the cache, not installed", p, float64(n)/1e6)
+	sizes, err := apt.Fields(ctx, "Size", pkgs...)
+	if err != nil {
+		return "", err
 	}
+	total := 0
+	for _, s := range sizes {
+		n, _ := strconv.Atoi(s)
+		total += n
+	}
+	g.say("fetching from Debian, %.1f MB: %s; unpacked into the cache, not installed", float64(total)/1e6, strings.Join(pkgs, " "))
 	if err := apt.Download(ctx, tmp, pkgs...); err != nil {
 		return "", err
 	}

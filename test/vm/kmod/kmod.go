@@ -14,7 +14,7 @@ import (
 
 // Dir has the modules, uncompressed, and the file "order": a line per module,
 // itself last, what it needs before it.
-const Dir = "/lib/vm/modules"
+const Dir = "/work/modules"
 
 // ErrAbsent means that this kernel has no such module to load: it is built in,
 // or the kernel does not have it at all.

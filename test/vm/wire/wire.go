@@ -1,10 +1,12 @@
 // Package wire is what the VM harness and the init inside the VM say to each
-// other: a JSON object a line, both ways, on the second serial port. The first
-// is the kernel's console. Serial ports need no driver module, and their
-// interrupts are not among those under test.
+// other: a JSON object a line, both ways, on a virtio-serial port. The kernel's
+// console is a plain serial port.
 package wire
 
 import "encoding/json"
+
+// Port is the name of the virtio-serial port.
+const Port = "vm.control"
 
 // JobFile is where the initramfs has the [Job].
 const JobFile = "/etc/vm.json"
