@@ -5,7 +5,9 @@ package host_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,17 +33,34 @@ func keep(t *testing.T, fd int, err error) int {
 	return fd
 }
 
-// openVFIO gives a device to vfio-pci, opens it by its group and wires vector n to an eventfd.
-func openVFIO(t *testing.T, id string, index, n int) (address string) {
+// openVFIO gives a device to vfio-pci, opens it by its group and wires vector n to an eventfd. The group and its container stay
+// open, or the device alone.
+func openVFIO(t *testing.T, id string, index, n int, alone bool) (address string) {
 	t.Helper()
 	guest.Require(t)
 	guest.Load(t, "vfio-pci")
 	address = guest.Device(t, id)
 	guest.Bind(t, address, "vfio-pci")
+	end := t.Cleanup
+	if alone {
+		var closers []func()
+		end = func(f func()) { closers = append(closers, f) }
+		defer func() {
+			for _, f := range slices.Backward(closers) {
+				f()
+			}
+		}()
+	}
 	container, err := kernel.OpenDevice("/dev/vfio/vfio", 0)
-	keep(t, container, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end(func() { kernel.Close(container) })
 	group, err := kernel.OpenDevice("/dev/vfio/"+guest.Group(address), 0)
-	keep(t, group, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end(func() { kernel.Close(group) })
 	if err := kernel.SetVFIOContainer(group, container); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +97,7 @@ func mine(t *testing.T, a *host.Answer) host.Holder {
 
 func TestVMVFIOMSIX(t *testing.T) {
 	guest.Require(t)
-	address := openVFIO(t, "nic0", kernel.VFIOMSIX, 2)
+	address := openVFIO(t, "nic0", kernel.VFIOMSIX, 2, false)
 	vector := "pci:" + address + "/msix/2"
 	for _, target := range []string{vector, address, "/dev/vfio/" + guest.Group(address), fmt.Sprint("pid:", os.Getpid()), "vfio-msix[2](" + address + ")"} {
 		a := whoLive(t, target)
@@ -96,9 +115,47 @@ func TestVMVFIOMSIX(t *testing.T) {
 	}
 }
 
+// Whoever has the device's descriptor alone, as a process that got it over a socket, is certain where fdinfo names
+// the device (Linux 7.x), and comes in question where it does not.
+func TestVMVFIODescriptorAlone(t *testing.T) {
+	guest.Require(t)
+	address := openVFIO(t, "edu0", kernel.VFIOMSI, 0, true)
+	a := whoLive(t, "pci:"+address+"/msi/0")
+	if len(a.Holders) != 1 || a.Holders[0].PID != os.Getpid() {
+		t.Fatalf("%v", all(a.Holders))
+	}
+	t.Logf("%s: %s", guest.Release(), who(a.Holders[0]))
+	if newer := guest.Release()[0] >= '7'; a.Holders[0].Certain != newer {
+		t.Errorf("certain: %v", a.Holders[0].Certain)
+	}
+}
+
+// A device's own node, and what it says of the group that it makes busy.
+func TestVMVFIODeviceNode(t *testing.T) {
+	guest.Require(t)
+	guest.Load(t, "vfio-pci")
+	address := guest.Device(t, "edu0")
+	guest.Bind(t, address, "vfio-pci")
+	nodes, err := filepath.Glob(guest.Sysfs(address, "vfio-dev", "vfio*"))
+	if err != nil || len(nodes) != 1 {
+		t.Skipf("this kernel (%s) has no VFIO device nodes; try: KERNEL=own", guest.Release())
+	}
+	node := "/dev/vfio/devices/" + filepath.Base(nodes[0])
+	fd, err := kernel.OpenDevice(node, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skipf("this kernel (%s) has no VFIO device nodes; try: KERNEL=own", guest.Release())
+	}
+	keep(t, fd, err)
+	for _, target := range []string{node, "/dev/vfio/" + guest.Group(address), address} {
+		if h := mine(t, whoLive(t, target)); !strings.HasPrefix(h.Via, node) {
+			t.Errorf("who %s: %s", target, h.Via)
+		}
+	}
+}
+
 func TestVMVFIOINTx(t *testing.T) {
 	guest.Require(t)
-	address := openVFIO(t, "edu1", kernel.VFIOIntx, 0)
+	address := openVFIO(t, "edu1", kernel.VFIOIntx, 0, false)
 	a := whoLive(t, "pci:"+address+"/intx/0")
 	if len(a.IRQs) != 1 || a.IRQs[0].Trigger != "level" {
 		t.Fatalf("%+v", a)
