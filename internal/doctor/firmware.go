@@ -4,20 +4,19 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ivtd/ivt/internal/doctor/explain"
 	"github.com/ivtd/ivt/internal/host"
 )
 
 // lookFirmware reports faults of the firmware's tables. Where the device concerned works without its line they are no more than good to know.
 func lookFirmware(x *exam) string {
-	for _, g := range x.groups() {
-		f := x.logFinding(g)
+	x.addLog(func(f *Finding, g *explain.Group) {
 		if why := x.noHarm(x.device(g.Field("device"))); why != "" {
 			f.Severity = Info
 			f.Meaning = "It does no harm: " + why + ". " + f.Meaning
 			f.Remedies = nil
 		}
-		x.add(f)
-	}
+	})
 	return x.logText()
 }
 
@@ -39,15 +38,13 @@ func (x *exam) noHarm(d *host.Device) string {
 
 // lookMissing reports interrupts that a driver looked for in vain. A device that has its driver all the same does without.
 func lookMissing(x *exam) string {
-	for _, g := range x.groups() {
-		f := x.logFinding(g)
+	x.addLog(func(f *Finding, g *explain.Group) {
 		if d := x.device(g.Field("device")); d != nil && !x.other && d.Driver != "" {
 			f.Severity = Info
 			f.Meaning = "It does no harm: the driver serves " + deviceName(d) + " all the same. " + f.Meaning
 			f.Remedies = nil
 		}
-		x.add(f)
-	}
+	})
 	return x.logText()
 }
 

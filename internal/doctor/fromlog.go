@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ivtd/ivt/internal/doctor/explain"
@@ -11,10 +12,55 @@ import (
 
 // fromLog reports what the log says of the check's kind as the catalogue has it.
 func fromLog(x *exam) string {
-	for _, g := range x.groups() {
-		x.add(x.logFinding(g))
-	}
+	x.addLog(func(*Finding, *explain.Group) {})
 	return x.logText()
+}
+
+// addLog adds a finding for each incident of the check's kind, after adjust saw it. Where one message came for
+// many interrupts or devices, and with one severity, they are one finding.
+func (x *exam) addLog(adjust func(*Finding, *explain.Group)) {
+	var order []string
+	alike := map[string][]Finding{}
+	for _, g := range x.groups() {
+		f := x.logFinding(g)
+		adjust(&f, g)
+		key := g.Message.ID + " " + f.Severity.String()
+		if alike[key] == nil {
+			order = append(order, key)
+		}
+		alike[key] = append(alike[key], f)
+	}
+	for _, key := range order {
+		if all := alike[key]; len(all) > fewAlike {
+			x.add(merged(all))
+		} else {
+			for _, f := range all {
+				x.add(f)
+			}
+		}
+	}
+}
+
+// fewAlike is how many findings of one message stand each alone.
+const fewAlike = 3
+
+// merged makes one finding of many: the first with its meaning, the first line of each of the others.
+func merged(all []Finding) Finding {
+	f := all[0]
+	f.Title = fmt.Sprintf("%s, and %d more like it", f.Title, len(all)-1)
+	f.Evidence = slices.Clone(f.Evidence)
+	for i, other := range all[1:] {
+		if i == shownLines {
+			f.Evidence = append(f.Evidence, Evidence{From: "kernel log", Value: fmt.Sprintf("and %d more", len(all)-1-i)})
+			break
+		}
+		f.Evidence = append(f.Evidence, other.Evidence[0])
+	}
+	for _, other := range all[1:] {
+		f.Vectors = append(f.Vectors, other.Vectors...)
+		f.Count += other.Count
+	}
+	return f
 }
 
 // groups are the incidents of the check that runs, in the kernel's own words: what a program wrote is not believed.

@@ -14,9 +14,7 @@ const busyGPE = 100
 // lookGPEs reports general purpose events that do not stop, behind the ACPI interrupt.
 func lookGPEs(x *exam) string {
 	if x.Log != nil {
-		for _, g := range x.groups() {
-			x.add(x.logFinding(g))
-		}
+		fromLog(x)
 	}
 	looked := 0
 	for _, g := range x.m.GPEs {

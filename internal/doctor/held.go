@@ -12,9 +12,7 @@ import (
 // lookHeld reports devices that processes outside ivt hold: good to know where it is one process, a fault where they are several.
 func lookHeld(x *exam) string {
 	if x.Log != nil {
-		for _, g := range x.groups() {
-			x.add(x.logFinding(g))
-		}
+		fromLog(x)
 	}
 	byDevice := map[string]*holding{}
 	var order []string

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -150,4 +151,17 @@ func TestFirmwareFaultsOfWorkingDevicesAreNoAlarm(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { nothing(t, Examine(scene{tree: healthy, log: log("[ 1.0] " + line)}.input(t))) })
 	}
+}
+
+// Two hundred interrupts that met the same fault are one finding.
+func TestManyOfOneKindAreOneFinding(t *testing.T) {
+	var b strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&b, "irq %d: Affinity broken due to vector space exhaustion.\n", 300+i)
+	}
+	f := expect(t, Examine(scene{tree: healthy, log: b.String()}.input(t)), "vector-exhaustion", "warning: irq 300 could not be put on the CPUs it was asked for: they are full, and 199 more like it")
+	if len(f.Vectors) != 200 || f.Count != 200 || len(f.Evidence) > 12 {
+		t.Errorf("%d vectors, count %d, %d pieces of evidence", len(f.Vectors), f.Count, len(f.Evidence))
+	}
+	expect(t, Examine(scene{tree: healthy, log: log("irq 4: Affinity broken due to vector space exhaustion.", "irq 3: Affinity broken due to vector space exhaustion.")}.input(t)), "vector-exhaustion", "warning: irq 4", "warning: irq 3")
 }

@@ -10,15 +10,13 @@ import (
 
 // lookMismatches reports refused requests, with whose fault it is, and whether they succeeded since.
 func lookMismatches(x *exam) string {
-	for _, g := range x.groups() {
-		f := x.logFinding(g)
+	x.addLog(func(f *Finding, g *explain.Group) {
 		if m := g.Mismatch; m != nil {
 			f.Meaning = strings.Join(g.Verdict, " ") + " At fault: " + m.Fault
 			f.Remedies = append(mismatchRemedies(g), f.Remedies...)
 		}
-		x.nowOnLine(&f, g)
-		x.add(f)
-	}
+		x.nowOnLine(f, g)
+	})
 	return x.logText()
 }
 

@@ -1,5 +1,7 @@
 package doctor
 
+import "github.com/ivtd/ivt/internal/doctor/explain"
+
 // again is how many interrupts at one unowned vector are no accident any more, and many is a fault.
 const (
 	again = 10
@@ -8,8 +10,7 @@ const (
 
 // lookNoHandler reports interrupts at vectors without owner. Few of them are harmless, whatever their level in the log.
 func lookNoHandler(x *exam) string {
-	for _, g := range x.groups() {
-		f := x.logFinding(g)
+	x.addLog(func(f *Finding, g *explain.Group) {
 		switch {
 		case g.Severity == Info && g.Count < many:
 			f.Meaning = "Harmless. " + f.Meaning
@@ -19,7 +20,6 @@ func lookNoHandler(x *exam) string {
 		case g.Count >= many:
 			f.Severity = max(f.Severity, Warning)
 		}
-		x.add(f)
-	}
+	})
 	return x.logText()
 }

@@ -11,10 +11,7 @@ import (
 func lookRemapping(x *exam) string {
 	looked := []string{}
 	if x.Log != nil {
-		for _, g := range x.groups() {
-			x.add(x.logFinding(g))
-		}
-		looked = append(looked, x.logText())
+		looked = append(looked, fromLog(x))
 	}
 	if x.isX86() && len(x.m.Devices) > 0 {
 		x.remappingOff()

@@ -19,10 +19,7 @@ var messageDrivers = map[string]string{
 func lookShortfall(x *exam) string {
 	looked := []string{}
 	if x.Log != nil {
-		for _, g := range x.groups() {
-			x.add(x.logFinding(g))
-		}
-		looked = append(looked, x.logText())
+		looked = append(looked, fromLog(x))
 	}
 	if len(x.m.Devices) > 0 {
 		x.fallbacks()

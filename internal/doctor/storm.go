@@ -19,9 +19,7 @@ const (
 // interrupts bear no fruit.
 func lookStorms(x *exam) string {
 	if x.Log != nil {
-		for _, g := range x.groups() {
-			x.add(x.logFinding(g))
-		}
+		fromLog(x)
 	}
 	for i := range x.m.IRQs {
 		q := &x.m.IRQs[i]

@@ -18,10 +18,7 @@ const perCPU = 200
 func lookVectors(x *exam) string {
 	looked := []string{}
 	if x.Log != nil {
-		for _, g := range x.groups() {
-			x.add(x.logFinding(g))
-		}
-		looked = append(looked, x.logText())
+		looked = append(looked, fromLog(x))
 	}
 	switch {
 	case x.m.Arch != "" && !x.isX86():

@@ -120,7 +120,7 @@ func (a *Answer) writeLog(o term.Output) error {
 		return WriteLog(o, a.Log)
 	}
 	p := NewPage(o)
-	writeIncident(p, a.Log.Groups[0].Incident, a.Log.Groups[0].Count)
+	writeIncident(p, a.Log.Groups[0].Incident, a.Log.Groups[0].Count, false)
 	return p.Flush()
 }
 

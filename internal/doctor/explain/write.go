@@ -136,8 +136,9 @@ func writeRefusals(p *Page, c *Code, o Options) {
 	}
 }
 
-// writeIncident writes one incident in full; count is how often it came.
-func writeIncident(p *Page, in *Incident, count int64) {
+// writeIncident writes one incident in full; count is how often it came. Where the same message was explained before, what
+// the catalogue says of it is left out.
+func writeIncident(p *Page, in *Incident, count int64, again bool) {
 	p.Head(in.Severity.Style(), fmt.Sprintf("%s [%s, %s]", in.Title, in.Message.ID, in.Severity))
 	writeLines(p, in, count)
 	if in.Origin == Program {
@@ -153,6 +154,10 @@ func writeIncident(p *Page, in *Incident, count int64) {
 	}
 	if len(in.Verdict) > 0 {
 		p.Gap()
+	}
+	if again {
+		p.Para(2, "Otherwise as "+in.Message.ID+" above.")
+		return
 	}
 	p.Pair(2, 12, "Means", in.Meaning())
 	p.Pair(2, 12, "Written by", in.Message.WrittenBy())
@@ -225,11 +230,13 @@ func writeConditions(p *Page, m *Mismatch) {
 // WriteLog writes the incidents of a log, grouped, and what was read.
 func WriteLog(o term.Output, l *Log) error {
 	p := NewPage(o)
+	explained := map[string]bool{}
 	for i, g := range l.Groups {
 		if i > 0 {
 			p.Gap()
 		}
-		writeIncident(p, g.Incident, g.Count)
+		writeIncident(p, g.Incident, g.Count, explained[g.Message.ID])
+		explained[g.Message.ID] = true
 	}
 	if len(l.Groups) > 0 {
 		p.Gap()
