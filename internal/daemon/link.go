@@ -32,6 +32,7 @@ type link struct {
 	forget     func() // takes the death notice of process back
 	holder     irq.Holder
 	token      string // "" without grace
+	told       bool   // the holder ends it itself, and gets the answer to that
 	over       bool
 
 	kept      sync.Mutex // around what follows and the keeping itself; taken before mu
@@ -52,7 +53,7 @@ func (s *Server) newTie(k *caller) (*tie, error) {
 	if err != nil {
 		return nil, err
 	}
-	ours, theirs, err := kernel.Socketpair()
+	ours, theirs, err := kernel.ControlPair()
 	if err != nil {
 		process.release()
 		return nil, err
@@ -121,20 +122,36 @@ func (l *link) unbind(generation uint64) {
 	lifeline, polled, process, forget := l.lifeline, l.polled, l.process, l.forget
 	l.lifeline, l.process, l.forget = -1, nil, nil
 	l.mu.Unlock()
-	l.server.poller.forget(polled)
-	kernel.Shutdown(lifeline) // copies that the holder's children have hang up, too
-	kernel.Close(lifeline)
+	l.server.hangUp(polled, lifeline)
 	if forget != nil {
 		forget()
 	}
 	process.release()
 }
 
+// hangUp ends a lifeline for every copy of the holder's end. Closing ours does, and takes it out of the epoll, unless the
+// keeper has a copy.
+func (s *Server) hangUp(polled uint64, lifeline int) {
+	if s.keeping != nil {
+		s.poller.forget(polled)
+		kernel.Shutdown(lifeline)
+	} else {
+		s.poller.drop(polled)
+	}
+	kernel.Close(lifeline)
+}
+
+// leaves notes that the holder ends the connection itself: there is no need to tell it on the lifeline.
+func (l *link) leaves() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told = true
+}
+
 // notice is the connection's OnNotice: it goes out on the lifeline, which hangs up when the connection is over.
 func (l *link) notice(n irq.Notice) {
 	l.mu.Lock()
-	lifeline := l.lifeline
-	if lifeline >= 0 {
+	if lifeline := l.lifeline; lifeline >= 0 && !(l.told && n.Reason == irq.ReasonClosed) {
 		record := api.FromNotice(n, time.Now(), kernel.Monotonic())
 		kernel.Send(lifeline, record.Append(nil)) // a holder that does not read misses it, and sees the hang-up
 	}

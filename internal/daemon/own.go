@@ -60,6 +60,9 @@ func (s *Server) disconnect(c *varlink.Call, k *caller) error {
 	case err != nil:
 		return err
 	case mine:
+		if l := s.link(in.Connection); l != nil {
+			l.leaves()
+		}
 		err = connection.Disconnect(s.base)
 	default:
 		err = connection.Revoke(s.base, 0, "disconnected by "+k.subject.String())
