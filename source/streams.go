@@ -177,6 +177,7 @@ func (s *streams) close() {
 		closeAll(k.FDs)
 		s.keep.Drop(key)
 	}
+	s.keep.Drop(instanceKey)
 	s.relay.release()
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/ivtd/ivt/internal/kernel"
 )
@@ -33,7 +34,11 @@ func (u *uio) switchInterrupt(on bool) error {
 		_, err := kernel.Write(u.fd, word(on))
 		return err
 	}
-	if driver := linkName(filepath.Join(u.sysfs(), "device"), "driver"); driver != "uio_pci_generic" {
+	switch driver := linkName(filepath.Join(u.sysfs(), "device"), "driver"); driver {
+	case "uio_pci_generic":
+	case "":
+		return syscall.ENODEV // unbound: the function may be another driver's by now
+	default:
 		return fmt.Errorf("%s is not uio_pci_generic", driver)
 	}
 	return setINTx(filepath.Join(u.sysfs(), "device/config"), on)
