@@ -187,6 +187,10 @@ func (s *scanner) str() ([]byte, error) {
 	start := s.at
 	plain := true
 	for s.at++; s.at < len(s.text); {
+		s.plain()
+		if s.at == len(s.text) {
+			break
+		}
 		switch c := s.text[s.at]; {
 		case c == '"':
 			s.at++
@@ -198,8 +202,6 @@ func (s *scanner) str() ([]byte, error) {
 			}
 		case c < ' ':
 			return nil, s.fail("a control character in a string")
-		case c < utf8.RuneSelf:
-			s.at++
 		default:
 			r, n := utf8.DecodeRune(s.text[s.at:])
 			if r == utf8.RuneError && n == 1 {
@@ -209,6 +211,18 @@ func (s *scanner) str() ([]byte, error) {
 		}
 	}
 	return nil, s.fail("a string without an end")
+}
+
+// plain passes over what stands for itself and ends nothing.
+func (s *scanner) plain() {
+	rest := s.text[s.at:]
+	for i, c := range rest {
+		if c == '"' || c == '\\' || c < ' ' || c >= utf8.RuneSelf {
+			s.at += i
+			return
+		}
+	}
+	s.at = len(s.text)
 }
 
 // escape passes over a backslash and what belongs to it.
