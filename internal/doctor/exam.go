@@ -51,7 +51,6 @@ type exam struct {
 	rows   map[string]host.Rate
 	uptime time.Duration // 0 if not known
 	other  bool          // the log is another kernel's
-	boots  bool          // the log has earlier boots
 }
 
 func newExam(in Input) *exam {

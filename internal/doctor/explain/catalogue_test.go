@@ -131,3 +131,32 @@ func ids(all []*Incident) (names []string) {
 	}
 	return names
 }
+
+// What the parts of a line are, where a pattern could take the wrong words for them.
+func TestPartsOfLines(t *testing.T) {
+	for line, want := range map[string]map[string]string{
+		"Failed to enable SRIOV: Only 0 MSI-X interrupts available for SR-IOV. Not enough to support minimum of 2 MSI-X interrupts per VF for 1 VFs": {"device": "", "available": "0", "vfs": "1"},
+		"Serial bus multi instantiate pseudo device driver INT3515:00: error -ENXIO: IRQ index 1 not found":                                          {"device": "INT3515:00", "driver": "driver", "name": "1", "errno": "-ENXIO"},
+		"ena 0000:00:05.0 eth0: Potential MSIX issue on Tx side Queue = 3. Reset the device":                                                         {"device": "0000:00:05.0", "interface": "eth0", "queue": "3"},
+		"nvme nvme0: I/O tag 12 (100c) QID 7 timeout, completion polled":                                                                             {"device": "nvme0", "tag": "12", "queue": "7"},
+		"nvme nvme0: I/O 24 QID 3 timeout, completion polled":                                                                                        {"device": "nvme0", "tag": "24", "queue": "3"},
+		"i40e 0000:3b:00.0: MSI-X vector limit reached with 33, wanted 65, attempting to redistribute vectors":                                       {"device": "0000:3b:00.0", "got": "33", "wanted": "65"},
+		"[12.0] No irq handler for 3.37":                                                                       {"cpu": "3", "vector": "37"},
+		"kernel:do_IRQ: 8.71 No irq handler for vector (irq -1)":                                               {"cpu": "8", "vector": "71", "irq": "-1"},
+		"DMAR: [INTR-REMAP] Request device [0x01:00.0] fault index 2f [fault reason 26] x":                     {"device": "01:00.0", "index": "2f", "reason": "26"},
+		"sunxi 300b000.pinctrl: pin PC7 already requested by 5010000.spi; cannot claim for 300b000.pinctrl:71": {"pin": "PC7", "held_by": "5010000.spi", "asked_by": "300b000.pinctrl:71"},
+		"genirq: Flags mismatch irq 5. 00000000 (a (b) c) vs. 00000080 (d)":                                    {"asked_by": "a (b) c", "held_by": "d"},
+	} {
+		t.Run(line, func(t *testing.T) {
+			found := scan(t, line, false)
+			if len(found) != 1 {
+				t.Fatalf("%v", ids(found))
+			}
+			for name, value := range want {
+				if got := found[0].Field(name); got != value {
+					t.Errorf("%s is %q, want %q", name, got, value)
+				}
+			}
+		})
+	}
+}

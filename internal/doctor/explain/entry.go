@@ -61,11 +61,11 @@ func (e *Entry) kmsg(line []byte) ([]byte, bool) {
 	if len(line) == 0 || line[0] < '0' || line[0] > '9' {
 		return nil, false
 	}
-	head, text, ok := bytes.Cut(line[:min(len(line), 256)], []byte{';'})
+	head, _, ok := bytes.Cut(line[:min(len(line), 256)], []byte{';'})
 	if !ok {
 		return nil, false
 	}
-	text = line[len(head)+1:]
+	text := line[len(head)+1:]
 	var fields [3]uint64
 	for i := range fields {
 		field, rest, ok := bytes.Cut(head, []byte{','})
