@@ -60,6 +60,13 @@ func TestDiff(t *testing.T) {
 	if d.Rates == nil || d.Rates.IRQs[0].Total != 2 {
 		t.Errorf("%+v", d.Rates)
 	}
+	stopped := full(before, 0)
+	stopped.IRQ(1).Debug = &host.Debug{}
+	again := full(before, 4)
+	again.IRQ(1).Debug = &host.Debug{Flags: []string{"IRQS_SPURIOUS_DISABLED"}}
+	if d := host.Diff(stopped, again); len(d.Changes) != 1 || d.Changes[0].What != host.ChangedDisabled || d.Changes[0].After != "disabled" {
+		t.Errorf("nobody cared: %+v", d.Changes)
+	}
 	if d := host.Diff(full(before, 0), full(before, 0)); len(d.Changes) != 0 || d.Rates != nil || len(d.Notes) != 1 {
 		t.Errorf("of one machine with itself: %+v", d)
 	}

@@ -152,3 +152,19 @@ func TestOpenForms(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestMachineWithoutTable(t *testing.T) {
+	r, err := host.OpenReader("no table", bytes.NewReader(tarOf(t, entry{name: "proc/interrupts", data: "\x00\x00nothing\n"})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Read(context.Background(), host.Options{}); !errors.Is(err, irq.ErrInvalidParameter) || !strings.Contains(err.Error(), "CPU names") {
+		t.Error(err)
+	}
+	if _, err := r.Who(context.Background(), "1"); !errors.Is(err, irq.ErrInvalidParameter) {
+		t.Error(err)
+	}
+	if err := r.Save(context.Background(), io.Discard); err != nil {
+		t.Error("a broken file is worth saving as it is:", err)
+	}
+}

@@ -133,6 +133,7 @@ func TestWho(t *testing.T) {
 		{"x86-6.18", "/dev/vfio/12", host.KindVFIO, []int{26, 27}, []string{dpdk}, ""},
 		{"x86-6.18", "/dev/vfio/20", host.KindVFIO, nil, nil, ""},
 		{"x86-6.18", "ens4/rx-0", host.KindNet, []int{33}, []string{"kernel virtio-pci 0000:00:04.0"}, ""},
+		{"x86-6.18", "nvme5n1", host.KindBlock, []int{24, 25}, []string{"kernel virtio-pci 0000:00:02.0"}, ""}, // shared by controllers
 		{"x86-6.18", "GPIO17", host.KindGPIO, []int{30}, []string{gpiod}, ""},
 		{"x86-6.18", "gpiochip0/17", host.KindGPIO, []int{30}, []string{gpiod}, ""},
 		{"x86-6.18", "gpio:gpiochip0/17", host.KindGPIO, []int{30}, []string{gpiod}, ""},
