@@ -211,6 +211,9 @@ func (p prefixed) Put(key string, value []byte, fds ...int) error {
 
 func (p prefixed) Drop(key string) { p.Keep.Drop(p.prefix + key) }
 
+// Prefix is what this source's keys begin with.
+func (p prefixed) Prefix() string { return p.prefix }
+
 // Counter is the number that goes with a key, where the Keep has any.
 func (p prefixed) Counter(key string) *atomic.Uint64 {
 	if c, ok := p.Keep.(source.Counting); ok {
