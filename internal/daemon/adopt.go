@@ -98,7 +98,7 @@ func readKept(id string, value []byte, parts map[string]keeper.Entry) (r keptLin
 // readmit makes the connection again, with its lifeline, which is ours from then on.
 func (s *Server) readmit(id string, r keptLink, parts []string, lifeline int) error {
 	l := &link{server: s, subject: r.Subject, lifeline: -1, token: r.Token, parts: parts, counted: func() {}}
-	l.request = irq.Request{Vectors: vectorsOf(r.Record), Shared: r.Shared, Trigger: r.Trigger, Access: r.Access, Consent: r.Consent, Grace: r.Grace}
+	l.asked = asked{r.Trigger, r.Access, r.Shared, r.Grace}
 	if giveBack, err := s.users.take(r.Subject.UID, connectionsOf, 0, nil); err == nil {
 		l.counted = giveBack
 	}
@@ -113,7 +113,7 @@ func (s *Server) readmit(id string, r keptLink, parts []string, lifeline int) er
 	s.keep(l, id)
 	if !r.GraceEnds.IsZero() {
 		l.mu.Lock()
-		l.connection, l.generation, l.holder = connection, connection.Generation(), r.Holder
+		l.connection, l.generation = connection, connection.Generation()
 		l.mu.Unlock()
 		s.adoption.Adopted++
 		return nil
@@ -131,7 +131,7 @@ func (s *Server) tieAgain(l *link, c *irq.Connection, h irq.Holder, lifeline int
 	if err != nil || hungUp {
 		s.adoption.Ended++
 		l.mu.Lock()
-		l.connection, l.generation, l.holder = c, c.Generation(), h
+		l.connection, l.generation = c, c.Generation()
 		l.mu.Unlock()
 		if watched != nil {
 			watched.release()
@@ -145,7 +145,7 @@ func (s *Server) tieAgain(l *link, c *irq.Connection, h irq.Holder, lifeline int
 		return nil
 	}
 	s.adoption.Adopted++
-	if err := l.bind(&tie{ours: lifeline, theirs: -1, process: watched}, c, h); err != nil && !errors.Is(err, irq.ErrNotConnected) {
+	if err := l.bind(&tie{ours: lifeline, theirs: -1, process: watched}, c); err != nil && !errors.Is(err, irq.ErrNotConnected) {
 		return err
 	}
 	l.note()
@@ -159,12 +159,4 @@ func (s *Server) adoptClaim(c irq.Claim) (irq.Handler, error) {
 		return nil, noSuchSource("adopt", c.Vector.Source)
 	}
 	return src.Adopt(c)
-}
-
-func vectorsOf(r irq.Record) []irq.Vector {
-	all := make([]irq.Vector, len(r.Vectors))
-	for i, v := range r.Vectors {
-		all[i] = v.Vector
-	}
-	return all
 }

@@ -128,7 +128,7 @@ func (s *Server) grant(c *varlink.Call, k *caller, t api.Terms, q irq.Request) e
 	}
 	l := &link{server: s, subject: k.subject, counted: counted, lifeline: -1}
 	q.OnNotice = l.notice
-	l.request = q
+	l.asked = askedOf(q)
 	connection, err := s.await(c, k, t, q, tie.process)
 	if err != nil {
 		tie.close()
@@ -165,7 +165,7 @@ func (s *Server) hand(c *varlink.Call, l *link, t *tie, connection *irq.Connecti
 	defer kernel.Close(t.theirs)
 	out := api.ConnectOut{Connection: connection.ID(), Generation: connection.Generation(), Token: l.newToken()}
 	s.keep(l, connection.ID())
-	if err := errors.Join(l.bind(t, connection, connection.Holder()), l.remember()); err != nil {
+	if err := errors.Join(l.bind(t, connection), l.remember()); err != nil {
 		return s.undo(connection, err)
 	}
 	p := page{fds: []int{t.theirs}}

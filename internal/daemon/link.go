@@ -20,7 +20,7 @@ import (
 type link struct {
 	server  *Server
 	subject policy.Subject
-	request irq.Request // what was asked for, for the policy's question after a reload
+	asked   asked
 	counted func()      // gives the user's count back
 
 	mu         sync.Mutex
@@ -30,7 +30,6 @@ type link struct {
 	polled     uint64 // lifeline in the poller
 	process    *watched
 	forget     func() // takes the death notice of process back
-	holder     irq.Holder
 	token      string // "" without grace
 	told       bool   // the holder ends it itself, and gets the answer to that
 	over       bool
@@ -40,6 +39,16 @@ type link struct {
 	version   uint64
 	parts     []string
 }
+
+// asked is what of a request is needed later: for the policy's question after a reload, and for the next worker.
+type asked struct {
+	trigger irq.Trigger
+	access  irq.Access
+	shared  bool
+	grace   time.Duration
+}
+
+func askedOf(q irq.Request) asked { return asked{q.Trigger, q.Access, q.Shared, q.Grace} }
 
 // A tie is what binds a link to one process: made before the connection is granted, so that nothing is left
 // to fail afterwards.
@@ -70,7 +79,7 @@ func (t *tie) close() {
 
 // bind puts the tie's end of the lifeline under the link; the other one stays the caller's, to be sent and
 // closed. From now on the connection ends with the lifeline or with the process (rule 6), which may be at once.
-func (l *link) bind(t *tie, c *irq.Connection, h irq.Holder) error {
+func (l *link) bind(t *tie, c *irq.Connection) error {
 	l.mu.Lock()
 	if l.over {
 		l.mu.Unlock()
@@ -78,7 +87,7 @@ func (l *link) bind(t *tie, c *irq.Connection, h irq.Holder) error {
 		t.process.release()
 		return c.Err()
 	}
-	l.connection, l.generation, l.holder = c, c.Generation(), h
+	l.connection, l.generation = c, c.Generation()
 	l.lifeline, l.process = t.ours, t.process
 	generation := l.generation
 	var err error
@@ -168,7 +177,7 @@ func (l *link) notice(n irq.Notice) {
 
 // newToken replaces the token. Only a connection with a grace has one.
 func (l *link) newToken() string {
-	if l.request.Grace <= 0 {
+	if l.asked.grace <= 0 {
 		return ""
 	}
 	random := make([]byte, 16)

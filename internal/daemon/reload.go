@@ -55,7 +55,7 @@ func (s *Server) denied(l *link, c *irq.Connection) error {
 		if !gate.Visible(v) {
 			return errors.New("it hides " + v.String())
 		}
-		if _, _, err := gate.Allow(v, &l.request); err != nil {
+		if _, _, err := gate.Allow(v, &irq.Request{Operation: "connect", Access: l.asked.access, Shared: l.asked.shared}); err != nil {
 			return err
 		}
 	}

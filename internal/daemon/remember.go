@@ -36,7 +36,7 @@ func (l *link) remember() error {
 	defer l.kept.Unlock()
 	l.mu.Lock()
 	c, lifeline, over := l.connection, l.lifeline, l.over
-	r := keptLink{Subject: l.subject, Token: l.token, Trigger: l.request.Trigger}
+	r := keptLink{Subject: l.subject, Token: l.token, Trigger: l.asked.trigger}
 	l.mu.Unlock()
 	if over || c == nil || l.forgotten {
 		return nil

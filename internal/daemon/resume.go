@@ -61,7 +61,7 @@ func (s *Server) mayResume(k *caller, l *link, c *irq.Connection, token string) 
 // handAgain is hand for the next generation.
 func (s *Server) handAgain(c *varlink.Call, l *link, t *tie, connection *irq.Connection) error {
 	defer kernel.Close(t.theirs)
-	if err := l.bind(t, connection, connection.Holder()); err != nil {
+	if err := l.bind(t, connection); err != nil {
 		return s.undo(connection, err)
 	}
 	out := api.ResumeOut{Generation: connection.Generation(), Token: l.newToken(), Lifeline: new(int)}
