@@ -114,6 +114,9 @@ type Keep interface {
 	All() map[string]Kept
 }
 
+// A Prefixing Keep tells what it puts before every key, for what is kept about keys.
+type Prefixing interface{ Prefix() string }
+
 // A Counting Keep also has a number for each key, which changes without a call: where a source had got to in what it reads. It is
 // nil if key is unknown, and valid until key is put anew or dropped.
 type Counting interface {

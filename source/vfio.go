@@ -94,7 +94,6 @@ type vfio struct {
 	info    map[string]kernel.VFIOIRQInfo // by type; only those with vectors
 	mode    string                        // the type that is enabled, "" if none
 	size    int                           // vectors of a table that cannot grow, while enabled
-	sink    int                           // where vectors point that nobody has
 	wires   map[irq.Vector]*wire
 	notices []*kernelNotice // REQ and ERR
 }
@@ -125,7 +124,7 @@ func (vfioScheme) Open(ctx context.Context, c Config) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &vfio{f: f, config: c, settings: settings, gone: make(chan struct{}), device: -1, sink: -1, wires: map[irq.Vector]*wire{}}
+	s := &vfio{f: f, config: c, settings: settings, gone: make(chan struct{}), device: -1, wires: map[irq.Vector]*wire{}}
 	if s.streams, err = newStreams(c); err != nil {
 		return nil, err
 	}
@@ -178,9 +177,6 @@ func (f pciFunction) way(root string, settings vfioSettings) (string, error) {
 func (s *vfio) start(context.Context) (err error) {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
-	if s.sink, err = kernel.Eventfd(); err != nil {
-		return fmt.Errorf("make a sink for %s: %w", s.config.Name, err)
-	}
 	s.group.members = append(s.group.members, s)
 	if !s.inherit() {
 		if err := s.openDevice(); err != nil {
@@ -272,10 +268,6 @@ func (s *vfio) Close() error {
 	g := s.group
 	g.mu.Lock()
 	s.closeDevice()
-	if s.sink >= 0 {
-		kernel.Close(s.sink)
-		s.sink = -1
-	}
 	g.without(s)
 	last := len(g.members) == 0
 	if last {
@@ -305,7 +297,8 @@ func (s *vfio) closeDevice() {
 		return
 	}
 	if s.mode != "" {
-		s.port.Disable(indexOf(s.mode)) // closing does it too; this is before anybody's copy counts
+		s.reset()
+		s.port.Disable(indexOf(s.mode)) // closing does both too, unless somebody has a copy
 	}
 	kernel.Close(s.device)
 	s.device, s.mode = -1, ""

@@ -27,8 +27,8 @@ func (s *vfio) enable(v irq.Vector) error {
 	return nil
 }
 
-// disable leaves the mode that is enabled. The function is reset before it enters another: some devices (QEMU's e1000e
-// among them) do not survive a change of mode under a running timer.
+// disable leaves the mode that is enabled. The function is reset first: some devices (QEMU's e1000e among them) do not
+// survive a change of mode under a running timer.
 func (s *vfio) disable() error {
 	if s.mode == "" {
 		return nil
@@ -37,11 +37,11 @@ func (s *vfio) disable() error {
 		w.close(s.streams.relay)
 		delete(s.wires, v)
 	}
+	s.reset()
 	if err := s.port.Disable(indexOf(s.mode)); err != nil {
 		return err
 	}
 	s.mode, s.size = "", 0
-	s.reset()
 	return s.keepDevice()
 }
 

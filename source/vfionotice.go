@@ -44,11 +44,18 @@ func (s *vfio) listen() error {
 		if err := s.hear(fd); err != nil {
 			return err
 		}
-		if err := s.config.Keep.Put(n.key, []byte(s.config.Name+"/"), fd); err != nil {
+		if err := s.config.Keep.Put(n.key, []byte(prefixOf(s.config.Keep)), fd); err != nil {
 			return fmt.Errorf("keep %s of %s: %w", n.key, s.config.Name, err)
 		}
 	}
 	return nil
+}
+
+func prefixOf(k Keep) string {
+	if p, ok := k.(Prefixing); ok {
+		return p.Prefix()
+	}
+	return ""
 }
 
 // hear puts one such eventfd into the relay.

@@ -13,22 +13,32 @@ import (
 	"github.com/ivtd/ivt/irq"
 )
 
-// A wire is one vector that somebody has or had. The kernel signals its eventfd; when nobody has it, the
-// function's sink.
+// A wire is one vector that somebody has or had. The kernel signals its eventfd; when nobody has it, its sink.
 type wire struct {
 	index, start int // VFIO's numbers of the vector
 	claims       []irq.Claim
 	eventfd      int    // the holder's, or ours that feeds the streams of sharers; -1 if nobody has the vector
 	unmask       int    // the holder's of an INTx; else -1
+	sink         int    // -1 until it is parked
 	key          uint64 // in the relay, when the eventfd is ours
 }
 
-func (w *wire) close(r *relay) {
+// release closes what the holder had.
+func (w *wire) release(r *relay) {
 	if w.key != 0 {
 		r.remove(w.eventfd, w.key)
 		w.key = 0
 	}
-	for _, fd := range []*int{&w.eventfd, &w.unmask} {
+	closeOnce(&w.eventfd, &w.unmask)
+}
+
+func (w *wire) close(r *relay) {
+	w.release(r)
+	closeOnce(&w.sink)
+}
+
+func closeOnce(fds ...*int) {
+	for _, fd := range fds {
 		if *fd >= 0 {
 			kernel.Close(*fd)
 		}
@@ -40,7 +50,7 @@ func (w *wire) close(r *relay) {
 func (s *vfio) wireOf(v irq.Vector) *wire {
 	w := s.wires[v]
 	if w == nil {
-		w = &wire{index: indexOf(v.Type), start: v.Index, eventfd: -1, unmask: -1}
+		w = &wire{index: indexOf(v.Type), start: v.Index, eventfd: -1, unmask: -1, sink: -1}
 		s.wires[v] = w
 	}
 	return w
@@ -176,7 +186,7 @@ func (s *vfio) unwire(c irq.Claim) (taking *taking, err error) {
 	}
 	if s.streams.unwire(c); len(w.claims) == 0 {
 		err = s.park(w)
-		w.close(s.streams.relay)
+		w.release(s.streams.relay)
 	}
 	s.config.Keep.Drop(keyOf(c).eventfd())
 	if err != nil {
@@ -201,8 +211,11 @@ func (s *vfio) park(w *wire) (err error) {
 	if w.index == kernel.VFIOIntx {
 		err = errors.Join(s.cutUnmask(w), s.port.Mask(w.index, w.start))
 	}
-	if _, failed := s.port.Trigger(w.index, w.start, s.sink); failed != nil {
-		_, failed = s.port.Trigger(w.index, w.start, -1) // silence will do
+	if w.sink < 0 {
+		w.sink, _ = kernel.Eventfd() // -1 if there is none to be had: silence will do
+	}
+	if _, failed := s.port.Trigger(w.index, w.start, w.sink); failed != nil {
+		_, failed = s.port.Trigger(w.index, w.start, -1)
 		err = errors.Join(err, failed)
 	}
 	if isErrno(err, syscall.ENODEV) {

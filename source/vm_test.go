@@ -234,7 +234,7 @@ func (s *vfio) die() {
 	for _, w := range s.wires {
 		w.close(s.streams.relay)
 	}
-	closeAll([]int{s.device, s.sink})
+	kernel.Close(s.device)
 	s.device = -1
 	if g.without(s); len(g.members) == 0 {
 		g.close()
