@@ -21,7 +21,7 @@ type link struct {
 	server  *Server
 	subject policy.Subject
 	asked   asked
-	counted func()      // gives the user's count back
+	counted func() // gives the user's count back
 
 	mu         sync.Mutex
 	connection *irq.Connection // nil until it is granted
