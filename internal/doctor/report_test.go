@@ -180,3 +180,15 @@ func TestLittleToSee(t *testing.T) {
 	r = Examine(scene{tree: "== proc/interrupts\n           CPU0       CPU1\n"}.input(t))
 	nothing(t, r)
 }
+
+func TestWhatIsNotBelievedIsSaid(t *testing.T) {
+	r := Examine(scene{tree: healthy, log: log("Nov 23 07:45:00 host joker: Disabling IRQ #16")}.input(t))
+	nothing(t, r)
+	var b bytes.Buffer
+	if err := r.WriteText(term.Output{Writer: &b, Width: 80}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(strings.Fields(b.String()), " "), "written by programs, not believed: 1") {
+		t.Error(b.String())
+	}
+}

@@ -158,10 +158,10 @@ func (r *Report) writeLog(p *explain.Page) {
 		p.Item(2, "·", "The log is not compared with the machine: "+r.Log.Other+".")
 	}
 	if r.Log.Foreign > 0 {
-		p.Item(2, "·", fmt.Sprintf("%s of the log look like the kernel's and were written by programs: not believed.", plural(int(r.Log.Foreign), "line")))
+		p.Item(2, "·", fmt.Sprintf("Lines that look like the kernel's and were written by programs, not believed: %d.", r.Log.Foreign))
 	}
 	if r.Log.Dropped > 0 {
-		p.Item(2, "·", fmt.Sprintf("%s of the log are left out, there are too many different ones.", plural(int(r.Log.Dropped), "message")))
+		p.Item(2, "·", fmt.Sprintf("Messages left out, because there are too many different ones: %d.", r.Log.Dropped))
 	}
 }
 
