@@ -19,12 +19,7 @@ type assembly struct {
 
 func (k *kernel) assemble(s *sweep, places map[uint64]*place) (*Map, error) {
 	a := &assembly{kernel: k, sweep: s, places: places, irqs: map[int]*IRQ{}, live: map[int]bool{}}
-	m := &k.layout.matrix
-	a.m = &Map{CPUs: []CPU{}, IRQs: []IRQ{}, Global: Global{
-		Online: int(m.online.of(s.matrix)), Available: int(m.available.of(s.matrix)), Allocated: int(m.allocated.of(s.matrix)),
-		Reserved: int(m.reserved.of(s.matrix)), System: members(s.system),
-	}}
-	a.m.Global.boundaries(int(m.start.of(s.matrix)), int(m.end.of(s.matrix)))
+	a.m = &Map{CPUs: []CPU{}, IRQs: []IRQ{}, Global: k.global(s)}
 	for i := range k.cpus {
 		if err := a.cpu(i); err != nil {
 			return nil, fmt.Errorf("CPU %d: %w", k.cpus[i], err)
@@ -36,12 +31,33 @@ func (k *kernel) assemble(s *sweep, places map[uint64]*place) (*Map, error) {
 	return a.m, a.totals()
 }
 
-// cpu adds the CPU with this index.
-func (a *assembly) cpu(i int) error {
-	s, c := &a.sweep.cpus[i], &a.kernel.layout.cpumap
-	cpu := CPU{Number: a.kernel.cpus[i], Online: c.online.of(s.head) != 0,
+// global reads the totals.
+func (k *kernel) global(s *sweep) Global {
+	if !k.counted() {
+		return Global{First: Unknown, End: Unknown, Available: Unknown, Reserved: Unknown, Managed: Unknown}
+	}
+	m := &k.layout.matrix
+	g := Global{Online: int(m.online.of(s.matrix)), Available: int(m.available.of(s.matrix)),
+		Allocated: int(m.allocated.of(s.matrix)), Reserved: int(m.reserved.of(s.matrix)), System: members(s.system)}
+	g.boundaries(int(m.start.of(s.matrix)), int(m.end.of(s.matrix)))
+	return g
+}
+
+// head reads a CPU's counters.
+func (a *assembly) head(i int) CPU {
+	k, s := a.kernel, &a.sweep.cpus[i]
+	c := &k.layout.cpumap
+	if !k.counted() {
+		return CPU{Number: k.cpus[i], Online: k.online[k.cpus[i]], Available: Unknown, Managed: Unknown, ManagedAllocated: Unknown}
+	}
+	return CPU{Number: k.cpus[i], Online: c.online.of(s.head) != 0,
 		Available: int(c.available.of(s.head)), Allocated: int(c.allocated.of(s.head)),
 		Managed: int(c.managed.of(s.head)), ManagedAllocated: int(c.managedAllocated.of(s.head))}
+}
+
+// cpu adds the CPU with this index.
+func (a *assembly) cpu(i int) error {
+	s, cpu := &a.sweep.cpus[i], a.head(i)
 	for vector, value := range words(s.row) {
 		slot, err := a.slot(cpu.Number, vector, value)
 		if err != nil && cpu.Online {
@@ -60,11 +76,14 @@ func (a *assembly) cpu(i int) error {
 			cpu.Slots = append(cpu.Slots, slot)
 		}
 	}
+	if err := a.counters(&cpu, s); err != nil {
+		return err
+	}
 	// A CPU that was never online has nothing to show.
-	if cpu.Online || cpu.Available != 0 || cpu.Managed != 0 || cpu.Slots != nil {
+	if cpu.Online || cpu.Available > 0 || cpu.Managed > 0 || cpu.Slots != nil {
 		a.m.CPUs = append(a.m.CPUs, cpu)
 	}
-	return a.counters(&cpu, s)
+	return nil
 }
 
 // slot classifies one entry of vector_irq.

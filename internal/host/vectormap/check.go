@@ -3,8 +3,16 @@ package vectormap
 import "fmt"
 
 // counters checks a CPU's numbers against its bitmaps and slots, by the kernel's own arithmetic (kernel/irq/matrix.c).
-// An offline CPU's are not maintained.
+// An offline CPU's are not maintained. Without the allocator, what is in use is counted in the table.
 func (a *assembly) counters(c *CPU, s *cpuSweep) error {
+	if !a.kernel.counted() {
+		for _, slot := range c.Slots {
+			if slot.State == StateLive || slot.State == StateCleanup {
+				c.Allocated++
+			}
+		}
+		return nil
+	}
 	if !c.Online {
 		return nil
 	}
@@ -38,15 +46,25 @@ func (a *assembly) counters(c *CPU, s *cpuSweep) error {
 // totals checks the sums over the online CPUs and fills in the one that the kernel does not keep.
 func (a *assembly) totals() error {
 	g := &a.m.Global
-	var online, available, allocated int
+	var online, available, allocated, managed int
 	for _, c := range a.m.CPUs {
 		if c.Online {
 			online++
 			available += c.Available
 			allocated += c.Allocated
-			g.Managed += c.Managed
+			managed += c.Managed
 		}
 	}
+	for number, q := range a.irqs {
+		if q.Vector != 0 && !q.Legacy && !a.live[number] {
+			return fmt.Errorf("irq %d has CPU %d vector %d, where it is not", number, q.CPU, q.Vector)
+		}
+	}
+	if !a.kernel.counted() {
+		g.Online, g.Allocated = online, allocated
+		return nil
+	}
+	g.Managed = managed
 	switch {
 	case online != g.Online:
 		return fmt.Errorf("%d CPUs online, %d by count", g.Online, online)

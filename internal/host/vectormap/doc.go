@@ -6,7 +6,8 @@
 //
 //   - [MethodDebugfs]: /sys/kernel/debug/irq, where the kernel was built with CONFIG_GENERIC_IRQ_DEBUGFS;
 //   - [MethodKcore]: the kernel's memory through /proc/kcore, laid out by the kernel's own type information (BTF);
-//   - [MethodBPF]: the same memory through a BPF program that is run once for each read and never attached;
+//   - [MethodBPF]: the same memory through a BPF program that is run once for each read and never attached; on a kernel
+//     whose symbol table has no variables it finds the tables without, and the allocator's numbers stay unknown;
 //   - [MethodInference]: counting effective affinities, which knows no vector and no limit.
 //
 // The result names its method and what it could not see, with the reason and what would reveal it. Nothing is written

@@ -96,10 +96,13 @@ type IRQ struct {
 	Legacy         bool     `json:"legacy,omitempty"`         // delivered by the old PIC
 }
 
-// Exact reports whether the map has the kernel's own vectors and counters.
+// Exact reports whether the map has the kernel's own vectors.
 func (m *Map) Exact() bool { return m.Method != MethodInference }
 
-// Full returns the online CPUs that have no vector free, by number. It is empty if the map is not [Map.Exact].
+// Counted reports whether it also has the numbers of the kernel's allocator: what is free, managed and promised.
+func (m *Map) Counted() bool { return m.Exact() && m.Global.Available != Unknown }
+
+// Full returns the online CPUs that have no vector free, by number. It is empty if the map is not [Map.Counted].
 func (m *Map) Full() []int {
 	var full []int
 	for _, c := range m.CPUs {

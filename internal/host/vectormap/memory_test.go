@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -111,7 +112,7 @@ func TestSymbols(t *testing.T) {
 		case err == nil:
 			want := &symbols{vectorIRQ: 0x1efa0, vectorMatrix: 0xffffffff83a4c1a8, perCPUOffset: 0xffffffff82c0e3a0,
 				lapic: 0xffffffff82c15480, text: 0xffffffff81000000}
-			if *s != *want {
+			if !reflect.DeepEqual(s, want) {
 				t.Errorf("%s: %+v", c.name, s)
 			}
 		}
@@ -152,7 +153,7 @@ func TestSymbolsInMemory(t *testing.T) {
 		if encoding != "absolute per-CPU" {
 			want.vectorIRQ = got.vectorIRQ // the others cannot hold small numbers, and their kernels have none
 		}
-		if *got != *want {
+		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, want %+v", encoding, got, want)
 		}
 		// A kernel that is not where VMCOREINFO says it is has an encoding that is not known here.

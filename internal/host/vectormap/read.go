@@ -38,10 +38,14 @@ func Methods() []Method { return []Method{MethodDebugfs, MethodKcore, MethodBPF,
 // A Reader reads the map of one machine again and again. It keeps the kernel's symbols and the layout of its structures,
 // which take most of the time of the first Read. It is not safe for concurrent use; nothing has to be closed.
 type Reader struct {
-	root    Root
-	options Options
-	symbols *symbols
-	layout  *layout
+	root     Root
+	options  Options
+	symbols  *symbols // from kallsyms or memory
+	missing  error    // why there are none
+	anchored *symbols // found without
+	layout   *layout
+	anchor   *anchorLayout
+	noAnchor error // why there is no anchor
 }
 
 // NewReader returns a reader of a machine.

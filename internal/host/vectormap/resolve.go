@@ -62,13 +62,22 @@ func (k *kernel) resolveOne(desc uint64) (*place, error) {
 		if at = d.parent.of(data); at != 0 {
 			continue
 		}
-		if chip == k.symbols.lapic {
+		if k.isLAPIC(chip, name) {
 			return p, k.readVector(p, d.chipPrivate.of(data))
 		}
 		p.legacy = depth == 0
 		return p, nil
 	}
 	return nil, fmt.Errorf("irq %d has more than %d domains", p.irq.Number, maxDepth)
+}
+
+// isLAPIC reports whether a chip is the one whose interrupts have vectors. Where its address is not known its name tells
+// (lapic_controller in arch/x86/kernel/apic/vector.c); that the vector is where its CPU's table says is checked anyway.
+func (k *kernel) isLAPIC(chip uint64, name string) bool {
+	if k.symbols.lapic == 0 {
+		return name == "APIC"
+	}
+	return chip == k.symbols.lapic
 }
 
 // readVector fills in what struct apic_chip_data says.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 )
 
@@ -12,14 +13,18 @@ type kernel struct {
 	memory  memory
 	layout  *layout
 	symbols *symbols
-	cpus    []int    // possible CPUs
-	offsets []uint64 // of cpus, from __per_cpu_offset
+	cpus    []int        // possible CPUs
+	offsets []uint64     // of cpus: where their per-CPU variables are
+	online  map[int]bool // of cpus; used only where the allocator cannot be read
 	chips   map[uint64]string
 }
 
 // newKernel reads what stays the same. The CPUs are the possible ones: __per_cpu_offset of others is no address.
 func newKernel(m memory, l *layout, s *symbols, possible []int) (*kernel, error) {
-	k := &kernel{memory: m, layout: l, symbols: s, cpus: possible, chips: map[uint64]string{}}
+	k := &kernel{memory: m, layout: l, symbols: s, cpus: possible, offsets: s.offsets, chips: map[uint64]string{}}
+	if k.offsets != nil {
+		return k, nil
+	}
 	for _, cpu := range possible {
 		offset, err := wordsAt(m, s.perCPUOffset+8*uint64(cpu), 1)
 		if err != nil {
@@ -34,6 +39,22 @@ func newKernel(m memory, l *layout, s *symbols, possible []int) (*kernel, error)
 	}
 	return k, nil
 }
+
+// readOnline reads which CPUs are online, for a map without the allocator.
+func (k *kernel) readOnline(tree fs.FS) error {
+	if k.counted() {
+		return nil
+	}
+	online, err := cpusOf(tree, "online")
+	k.online = map[int]bool{}
+	for _, cpu := range online {
+		k.online[cpu] = true
+	}
+	return err
+}
+
+// counted reports whether the allocator can be read. Without its address the tables can be found all the same.
+func (k *kernel) counted() bool { return k.symbols.vectorMatrix != 0 }
 
 // A sweep is one reading of the allocator and of all tables, not yet interpreted beyond what finds its parts.
 type sweep struct {
@@ -51,26 +72,16 @@ type cpuSweep struct {
 
 // sweep reads everything once.
 func (k *kernel) sweep() (*sweep, error) {
-	m := &k.layout.matrix
-	where, err := wordsAt(k.memory, k.symbols.vectorMatrix, 1)
-	if err != nil {
-		return nil, err
-	}
-	if !isKernelPointer(where[0]) {
-		return nil, fmt.Errorf("vector_matrix is %#x, which is no address", where[0])
-	}
 	s := &sweep{}
-	if s.matrix, err = bytesAt(k.memory, where[0], m.size); err != nil {
-		return nil, err
-	}
-	if err := k.plausible(s.matrix); err != nil {
-		return nil, err
-	}
-	if s.system, err = k.bitmap(where[0], s.matrix, m.system); err != nil {
-		return nil, err
+	maps := uint64(0)
+	if k.counted() {
+		var err error
+		if maps, err = k.sweepMatrix(s); err != nil {
+			return nil, err
+		}
 	}
 	for i, offset := range k.offsets {
-		one, err := k.sweepCPU(m.maps.of(s.matrix)+offset, k.symbols.vectorIRQ+offset)
+		one, err := k.sweepCPU(maps+offset, k.symbols.vectorIRQ+offset)
 		if err != nil {
 			return nil, fmt.Errorf("CPU %d: %w", k.cpus[i], err)
 		}
@@ -79,14 +90,37 @@ func (k *kernel) sweep() (*sweep, error) {
 	return s, nil
 }
 
+// sweepMatrix reads the allocator and returns where its part for each CPU is, less the CPU's offset.
+func (k *kernel) sweepMatrix(s *sweep) (maps uint64, err error) {
+	m := &k.layout.matrix
+	where, err := wordsAt(k.memory, k.symbols.vectorMatrix, 1)
+	if err != nil {
+		return 0, err
+	}
+	if !isKernelPointer(where[0]) {
+		return 0, fmt.Errorf("vector_matrix is %#x, which is no address", where[0])
+	}
+	if s.matrix, err = bytesAt(k.memory, where[0], m.size); err != nil {
+		return 0, err
+	}
+	if err := k.plausible(s.matrix); err != nil {
+		return 0, err
+	}
+	s.system, err = k.bitmap(where[0], s.matrix, m.system)
+	return m.maps.of(s.matrix), err
+}
+
 func (k *kernel) sweepCPU(cpumap, row uint64) (cpuSweep, error) {
 	var s cpuSweep
 	var errs [4]error
 	c := &k.layout.cpumap
-	if s.head, errs[0] = bytesAt(k.memory, cpumap, c.size); errs[0] == nil {
-		s.alloc, errs[1] = k.bitmap(cpumap, s.head, c.alloc)
-		s.managed, errs[2] = k.bitmap(cpumap, s.head, c.managedMap)
-		s.row, errs[3] = bytesAt(k.memory, row, 8*k.layout.vectors)
+	s.row, errs[0] = bytesAt(k.memory, row, 8*k.layout.vectors)
+	if !k.counted() || errs[0] != nil {
+		return s, errs[0]
+	}
+	if s.head, errs[1] = bytesAt(k.memory, cpumap, c.size); errs[1] == nil {
+		s.alloc, errs[2] = k.bitmap(cpumap, s.head, c.alloc)
+		s.managed, errs[3] = k.bitmap(cpumap, s.head, c.managedMap)
 	}
 	return s, errors.Join(errs[:]...)
 }

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // symbols are the addresses of the kernel's variables that the map starts from.
@@ -16,6 +19,10 @@ type symbols struct {
 	perCPUOffset uint64 // __per_cpu_offset: where each CPU's variables are
 	lapic        uint64 // lapic_controller: the chip at the root of every interrupt that has a vector
 	text         uint64 // _stext: to compare two sources of symbols
+
+	// offsets are those of the possible CPUs, where they were found without __per_cpu_offset. Then vectorMatrix and lapic
+	// are not known.
+	offsets []uint64
 }
 
 // byName returns where each symbol is put.
@@ -70,10 +77,14 @@ func (s *symbols) check(seen func(string) bool) error {
 	if seen("_stext") && s.text == 0 {
 		return errSymbolsHidden
 	}
-	for name := range s.byName() {
+	var missing []string
+	for _, name := range slices.Sorted(maps.Keys(s.byName())) {
 		if !seen(name) {
-			return fmt.Errorf("%s: %w", name, errSymbolsMissing)
+			missing = append(missing, name)
 		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: no %s", errSymbolsMissing, strings.Join(missing, ", "))
 	}
 	for name, at := range s.byName() {
 		if name != "vector_irq" && !isKernelPointer(*at) {

@@ -69,6 +69,10 @@ func (m *Map) heading() string {
 			g.Allocated, g.Online)
 	}
 	from := map[Method]string{MethodDebugfs: "debugfs", MethodKcore: "/proc/kcore", MethodBPF: "memory by BPF"}[m.Method]
+	if !m.Counted() {
+		return fmt.Sprintf("vectors of %d CPUs, from %s, settled in %d readings: %d in use; how many are left is not known",
+			g.Online, from, m.Passes, g.Allocated)
+	}
 	return fmt.Sprintf("vectors %#x to %#x of %d CPUs, from %s, settled in %d readings: %d free, %d in use, %d set aside for managed irqs, %d promised",
 		g.First, g.End-1, g.Online, from, m.Passes, g.Available, g.Allocated, g.Managed, g.Reserved)
 }
@@ -113,7 +117,7 @@ func (m *Map) table(o term.Output, rows []group) {
 		if r.last > r.Number {
 			cells[0] += "-" + strconv.Itoa(r.last)
 		}
-		if m.Exact() {
+		if m.Counted() {
 			cells[1] = strconv.Itoa(r.Available)
 			managed := ""
 			if r.Managed > 0 {
@@ -121,18 +125,18 @@ func (m *Map) table(o term.Output, rows []group) {
 			}
 			cells = append(cells, managed, strconv.Itoa(int(100*r.inUse()))+"%", bar(&r.CPU, min(20, max(o.Width-37, 1))))
 		}
-		t.StyledRow(style(&r.CPU, m.Exact()), cells...)
+		t.StyledRow(style(&r.CPU, m.Counted()), cells...)
 	}
 	t.Write(o)
 }
 
-func style(c *CPU, exact bool) string {
+func style(c *CPU, counted bool) string {
 	switch {
 	case !c.Online:
 		return term.Dim
-	case exact && c.Available == 0:
+	case counted && c.Available == 0:
 		return term.Red
-	case exact && c.inUse() > 0.9:
+	case counted && c.inUse() > 0.9:
 		return term.Yellow
 	}
 	return ""
@@ -149,8 +153,8 @@ func bar(c *CPU, width int) string {
 
 // grid shows a character a CPU.
 func (m *Map) grid(b *strings.Builder, width int) {
-	caption := "a character a CPU: its irqs, + 10 or more, - offline"
-	if m.Exact() {
+	caption := "a character a CPU: its interrupts, + 10 or more, - offline"
+	if m.Counted() {
 		caption = "a character a CPU: the tenths that are taken, # no vector left, - offline"
 	}
 	b.WriteString("\n" + strings.TrimSuffix(wrap(caption, width, ""), "\n"))
@@ -160,7 +164,7 @@ func (m *Map) grid(b *strings.Builder, width int) {
 		for ; next < c.Number; next++ {
 			m.gridCell(b, next, perLine, ' ', i == 0)
 		}
-		m.gridCell(b, c.Number, perLine, gridMark(&c, m.Exact()), i == 0)
+		m.gridCell(b, c.Number, perLine, gridMark(&c, m.Counted()), i == 0)
 		next = c.Number + 1
 	}
 	b.WriteByte('\n')
@@ -179,13 +183,13 @@ func (m *Map) gridCell(b *strings.Builder, cpu, perLine int, mark byte, first bo
 	b.WriteByte(mark)
 }
 
-func gridMark(c *CPU, exact bool) byte {
+func gridMark(c *CPU, counted bool) byte {
 	switch {
 	case !c.Online:
 		return '-'
-	case exact && c.Available == 0:
+	case counted && c.Available == 0:
 		return '#'
-	case exact:
+	case counted:
 		return '0' + byte(min(c.inUse()*10, 9))
 	case c.Allocated >= 10:
 		return '+'
