@@ -58,6 +58,7 @@ func (m *machine) boot(ctx context.Context, log *kernelLog, handle func(wire.Fra
 	serving.Go(func() { h.serve() })
 	err = cmd.Wait()
 	log.add(string(console.rest))
+	m.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	serving.Wait() // QEMU's ends are closed now, so it comes to an end
 	switch {
 	case ctx.Err() != nil:

@@ -52,6 +52,7 @@ func (s *suite) bootGroup(ctx context.Context, k *kernels.Kernel, units []*unit)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err = m.boot(limited, &g.log, g.handle)
+	fmt.Fprintf(s.Log, "vm: Linux %s: %.1f s, of which %.1f s of CPU\n", k.Release, time.Since(g.start).Seconds(), m.cpu.Seconds())
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

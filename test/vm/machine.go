@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/ivtd/ivt/test/vm/kernels"
 	"github.com/ivtd/ivt/test/vm/wire"
@@ -22,6 +23,8 @@ type machine struct {
 	noIOMMU   bool
 	shell     bool // console on our terminal
 	memory    int  // MiB
+
+	cpu time.Duration // what boot took of the host
 }
 
 // The descriptors that QEMU inherits, from 3 on, in this order.

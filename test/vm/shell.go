@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
+	"strings"
 
+	"github.com/ivtd/ivt/test/vm/kernels"
 	"github.com/ivtd/ivt/test/vm/wire"
 )
 
@@ -34,9 +38,49 @@ func Fetch(ctx context.Context, o Options) error {
 }
 
 // Shell boots the first kernel of o and gives the person at the terminal a
-// shell in it. Packages are programs of this module to have in its PATH.
+// shell in it.
 func Shell(ctx context.Context, o Options) error {
-	programs := o.Packages
+	return interactive(ctx, o, func(s *suite, k *kernels.Kernel) error {
+		fmt.Fprintf(o.Log, "vm: booting Linux %s; Ctrl-a x ends it by force\n", k.Release)
+		m := s.plain(k)
+		m.shell = true
+		if err := s.pack(ctx, m, wire.Job{Load: load, Shell: true}, ""); err != nil {
+			return err
+		}
+		return m.boot(ctx, &kernelLog{}, func(wire.Frame) {})
+	})
+}
+
+// Script runs a shell script in the first kernel of o, with arguments, and
+// copies what it prints to out. An error says how it ended, if not with 0.
+func Script(ctx context.Context, o Options, out io.Writer, script string, args ...string) error {
+	return interactive(ctx, o, func(s *suite, k *kernels.Kernel) error {
+		fmt.Fprintf(o.Log, "vm: booting Linux %s\n", k.Release)
+		const inside = "/work/script"
+		m := s.plain(k)
+		run := wire.Test{Name: script, Path: "/bin/sh", Dir: "/work", Args: append([]string{inside}, args...)}
+		if err := s.pack(ctx, m, wire.Job{Load: load, Tests: []wire.Test{run}}, script); err != nil {
+			return err
+		}
+		err := errors.New("the VM stopped before the script ended")
+		var log kernelLog
+		booted := m.boot(ctx, &log, func(f wire.Frame) {
+			out.Write(f.Out)
+			if f.Exit != nil && f.Exit.Status == 0 {
+				err = nil
+			} else if f.Exit != nil {
+				err = fmt.Errorf("%s: exit status %d", script, f.Exit.Status)
+			}
+		})
+		if faults := log.take(); faults != nil {
+			err = fmt.Errorf("the kernel reported a fault:\n%s", strings.Join(faults, "\n"))
+		}
+		return errors.Join(booted, err)
+	})
+}
+
+// interactive prepares a suite of one machine.
+func interactive(ctx context.Context, o Options, run func(*suite, *kernels.Kernel) error) error {
 	if err := o.defaults(); err != nil {
 		return err
 	}
@@ -53,12 +97,23 @@ func Shell(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	m := &machine{kernel: k, dir: tmp, initramfs: filepath.Join(tmp, "initramfs"), memory: s.Memory, shell: true}
-	a, err := s.base.archive(k, "")
+	runtime.LockOSThread() // QEMU dies with the thread that started it
+	defer runtime.UnlockOSThread()
+	return run(s, k)
+}
+
+func (s *suite) plain(k *kernels.Kernel) *machine {
+	return &machine{kernel: k, dir: s.tmp, initramfs: filepath.Join(s.tmp, "initramfs"), memory: s.Memory}
+}
+
+// pack makes the machine's initramfs with the programs of the options,
+// and a script.
+func (s *suite) pack(ctx context.Context, m *machine, job wire.Job, script string) error {
+	a, err := s.base.archive(m.kernel, "")
 	if err != nil {
 		return err
 	}
-	for _, p := range programs {
+	for _, p := range s.Programs {
 		built, err := s.builder.program(ctx, p)
 		if err != nil {
 			return err
@@ -69,13 +124,10 @@ func Shell(ctx context.Context, o Options) error {
 			}
 		}
 	}
-	if err := seal(a, wire.Job{Load: load, Shell: true}, m.initramfs); err != nil {
-		return err
+	if script != "" {
+		if err := a.Copy("/work/script", script); err != nil {
+			return err
+		}
 	}
-	fmt.Fprintf(o.Log, "vm: booting Linux %s; Ctrl-a x ends it by force\n", k.Release)
-	err = m.boot(ctx, &kernelLog{}, func(wire.Frame) {})
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
+	return seal(a, job, m.initramfs)
 }

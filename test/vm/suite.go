@@ -19,10 +19,11 @@ import (
 type Options struct {
 	Kernels  []string      // names as package kernels has them; default [kernels.Matrix]
 	Packages []string      // patterns as for go list; default "./..."
+	Programs []string      // of this module, to have in the PATH of Shell and Script
 	Run      string        // -test.run, instead of what the package says
 	Verbose  bool          // -test.v
 	Count    int           // -test.count; anything but 0 runs although the result is known
-	Timeout  time.Duration // of a package in the VM; default 2 minutes
+	Timeout  time.Duration // of a package in the VM; default 4 minutes
 	Jobs     int           // VMs at a time; default 2
 	Memory   int           // MiB of each VM; default 768
 	Update   bool          // look for newer kernels
@@ -54,7 +55,7 @@ func (o *Options) defaults() error {
 		o.Packages = []string{"./..."}
 	}
 	if o.Timeout == 0 {
-		o.Timeout = 2 * time.Minute
+		o.Timeout = 4 * time.Minute
 	}
 	if o.Jobs == 0 {
 		o.Jobs = 2

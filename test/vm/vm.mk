@@ -18,6 +18,7 @@ vm-update: setup-test ## look for newer ones of the same series
 vm-shell: setup-test ## a shell in a VM with the devices: KERNEL=6.12 (default own)
 	@$(VM) -shell -kernel $(or $(firstword $(KERNEL)),own) $(wildcard cmd/ivt cmd/ivtd examples/deaf)
 
+# DEMO=ivt adds the half that needs ivtd and its pci source.
 .PHONY: demo-vm
 demo-vm: setup-test ## two C drivers on one device: the first goes deaf; under ivt it does not
-	@test/vm/demo $(or $(firstword $(KERNEL)),6.12)
+	@$(VM) -kernel $(or $(firstword $(KERNEL)),6.12) -script test/vm/deaf/demo.sh ./examples/deaf -- bare

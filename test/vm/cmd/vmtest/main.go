@@ -3,7 +3,8 @@
 //
 //	go run ./test/vm/cmd/vmtest -kernel 6.1 -run Unplug -v ./test/vm/bare
 //	go run ./test/vm/cmd/vmtest                   all packages, all kernels
-//	go run ./test/vm/cmd/vmtest -shell -kernel own
+//	go run ./test/vm/cmd/vmtest -shell -kernel own ./cmd/ivt ./cmd/ivtd
+//	go run ./test/vm/cmd/vmtest -script demo.sh -kernel 6.12 ./examples/deaf -- bare
 //
 // Exit status: 0 all passed, 1 a test failed, 2 they could not be run.
 package main
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -34,12 +36,13 @@ func run(ctx context.Context) int {
 		kernel = flag.String("kernel", strings.Join(kernels.Matrix, ","), "kernels, by the start of their version or \"own\"")
 		shell  = flag.Bool("shell", false, "a shell in the VM instead of tests; arguments are programs to build into it")
 		json   = flag.Bool("json", false, "print as go test -json does")
+		script = flag.String("script", "", "run this shell script in the VM; arguments are as with -shell, and after -- the script's")
 		fetch  = flag.Bool("fetch", false, "only fetch and build the kernels")
 	)
 	flag.StringVar(&o.Run, "run", "", "run only tests that match this regular expression")
 	flag.BoolVar(&o.Verbose, "v", false, "verbose, as in go test")
 	flag.IntVar(&o.Count, "count", 0, "run each test n times; 1 runs what is known to pass, too")
-	flag.DurationVar(&o.Timeout, "timeout", 0, "limit for a package (default 2m)")
+	flag.DurationVar(&o.Timeout, "timeout", 0, "limit for a package (default 4m)")
 	flag.IntVar(&o.Jobs, "jobs", 0, "VMs at a time (default 2)")
 	flag.IntVar(&o.Memory, "memory", 0, "memory of a VM in MiB (default 768)")
 	flag.BoolVar(&o.Update, "update", false, "look for newer kernels of the same names")
@@ -47,10 +50,15 @@ func run(ctx context.Context) int {
 	o.Kernels = strings.Split(*kernel, ",")
 	o.Packages = flag.Args()
 
-	if *shell {
+	switch {
+	case *shell:
+		o.Programs = flag.Args()
 		return done(true, vm.Shell(ctx, o))
-	}
-	if *fetch {
+	case *script != "":
+		var args []string
+		o.Programs, args = cut(flag.Args())
+		return done(true, vm.Script(ctx, o, os.Stdout, *script, args...))
+	case *fetch:
 		return done(true, vm.Fetch(ctx, o))
 	}
 	p := vm.Printer{Out: os.Stdout, Verbose: o.Verbose, JSON: *json}
@@ -63,6 +71,14 @@ func run(ctx context.Context) int {
 		}
 	}
 	return done(vm.Run(ctx, o))
+}
+
+// cut splits arguments at "--".
+func cut(args []string) (before, after []string) {
+	if i := slices.Index(args, "--"); i >= 0 {
+		return args[:i], args[i+1:]
+	}
+	return args, nil
 }
 
 func done(ok bool, err error) int {

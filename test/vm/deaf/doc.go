@@ -1,0 +1,2 @@
+// Package deaf runs the demonstration of examples/deaf in the VM.
+package deaf
