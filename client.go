@@ -106,24 +106,30 @@ func (c *Client) ConnectAll(ctx context.Context, vectors []string, list ...Optio
 		return nil, malformed("connect", "", "no vector is named")
 	}
 	o := optionsOf(list)
-	terms, err := o.terms(ctx)
-	if err != nil {
+	if err := o.check(vectors); err != nil {
 		return nil, err
 	}
-	method, in := "Connect", any(api.ConnectIn{Vectors: vectors, Shared: o.shared, Trigger: o.trigger, Access: o.access, Consent: o.consent, Terms: terms})
-	if o.any > 0 {
-		if len(vectors) != 1 {
-			return nil, malformed("connect", "", "Any wants the name of one source")
-		}
-		method, in = "ConnectAny", api.ConnectAnyIn{Source: vectors[0], Type: o.kind, Count: o.any, Trigger: o.trigger, Terms: terms}
+	if o.wait && o.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.timeout)
+		defer cancel()
 	}
-	if terms.Wait {
+	asked := ctx
+	if o.wait {
 		var cancel context.CancelFunc
 		ctx, cancel = patient(ctx)
 		defer cancel()
 	}
+	method, in := "Connect", func() any {
+		return api.ConnectIn{Vectors: vectors, Shared: o.shared, Trigger: o.trigger, Access: o.access, Consent: o.consent, Terms: o.terms(asked)}
+	}
+	if o.any > 0 {
+		method, in = "ConnectAny", func() any {
+			return api.ConnectAnyIn{Source: vectors[0], Type: o.kind, Count: o.any, Trigger: o.trigger, Terms: o.terms(asked)}
+		}
+	}
 	var out api.ConnectOut
-	descriptors, err := c.wire.receive(ctx, method, in, &out, terms.Wait)
+	descriptors, err := c.wire.receive(ctx, method, in, &out, o.wait)
 	if err != nil || o.dryRun {
 		return nil, err
 	}
@@ -131,23 +137,25 @@ func (c *Client) ConnectAll(ctx context.Context, vectors []string, list ...Optio
 	return c.take(ctx, o, out, descriptors)
 }
 
-// terms are what both methods have in common. Where the context has a deadline ivtd is told of it, for its
-// answer then says who is in the way.
-func (o options) terms(ctx context.Context) (api.Terms, error) {
+// check says what ivtd could not.
+func (o options) check(vectors []string) error {
+	switch {
+	case o.grace < 0 || o.timeout < 0:
+		return malformed("connect", "", "a negative time")
+	case o.any > 0 && len(vectors) != 1:
+		return malformed("connect", "", "Any wants the name of one source")
+	}
+	return nil
+}
+
+// terms are what both methods have in common, as they are now. Where the context has a deadline ivtd is told of it,
+// for its answer then says who is in the way.
+func (o options) terms(ctx context.Context) api.Terms {
 	t := api.Terms{Label: o.label, Wait: o.wait, DryRun: o.dryRun, Grace: int64((o.grace + time.Second - 1) / time.Second)}
-	limit := o.timeout
 	if deadline, ok := ctx.Deadline(); ok && o.wait {
-		if left := time.Until(deadline); limit == 0 || left < limit {
-			limit = left
-		}
+		t.Timeout = max(1, time.Until(deadline).Milliseconds())
 	}
-	if o.grace < 0 || o.timeout < 0 {
-		return t, malformed("connect", "", "a negative time")
-	}
-	if o.wait && limit != 0 {
-		t.Timeout = max(1, limit.Milliseconds())
-	}
-	return t, nil
+	return t
 }
 
 // patient lets a call outlive the deadline by a little: ivtd knows the deadline and answers at it.
@@ -165,6 +173,7 @@ func patient(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // take makes a connection of a reply, and fetches what did not fit into it.
 func (c *Client) take(ctx context.Context, o options, out api.ConnectOut, d received) (*Connection, error) {
+	c = &Client{c.wire.only(d.Registry()), c.socket}
 	k := &Connection{client: c, options: o, id: out.Connection, generation: out.Generation, token: out.Token, done: make(chan struct{})}
 	k.lifeline, k.device, k.container = -1, -1, -1
 	err := k.lines(out.Deliveries, d)

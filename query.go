@@ -68,34 +68,6 @@ type Update struct {
 	Lost     uint64 // how many events were missed before this update
 }
 
-// Watch iterates over what happens on a source, or on all (""): first what is, then the events, until the loop is
-// left or the context ends. With since above 0 there is no snapshot, and the events after that number come first.
-func (c *Client) Watch(ctx context.Context, source string, since uint64) iter.Seq2[Update, error] {
-	return func(yield func(Update, error) bool) {
-		in := api.WatchIn{Source: source}
-		if since > 0 {
-			in.Since = &since
-		}
-		stream, err := c.wire.more(ctx, "Watch", in)
-		if err != nil {
-			yield(Update{}, err)
-			return
-		}
-		defer stream.close()
-		for {
-			var out api.WatchOut
-			more, err := stream.next(&out)
-			if err != nil {
-				yield(Update{}, err)
-				return
-			}
-			if !more || !yield(updateOf(out), nil) {
-				return
-			}
-		}
-	}
-}
-
 func updateOf(out api.WatchOut) Update {
 	u := Update{Ready: out.Ready, Sequence: out.Sequence, Lost: out.Lost}
 	for _, v := range out.Snapshot {

@@ -10,22 +10,29 @@ import (
 type transport interface {
 	// call makes a plain call on the shared session.
 	call(ctx context.Context, method string, in, out any) error
-	// receive is call for replies with descriptors. With alone it uses a session of its own, for calls that wait.
+	// receive is call for replies with descriptors. With alone it uses a session of its own, for calls that wait. If in is
+	// a func() any it is asked for the parameters each time that the call is sent.
 	receive(ctx context.Context, method string, in, out any, alone bool) (received, error)
 	// more calls a method with many replies, on a session of its own.
 	more(ctx context.Context, method string, in any) (replies, error)
+	// only is this transport for calls that concern what the registry of that name granted: no other gets them.
+	only(registry string) transport
 	close() error
 }
 
 // received are the descriptors of a reply.
 type received interface {
 	Take(index int) (fd int, err error)
+	// Registry is who granted them (Status.Instance), "" if it did not say.
+	Registry() string
 	Close()
 }
 
 // replies are those of one call.
 type replies interface {
 	next(out any) (more bool, err error)
+	// registry is whose replies these are.
+	registry() string
 	close()
 }
 

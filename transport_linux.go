@@ -22,12 +22,42 @@ type wire struct {
 	path, why string
 
 	mu     sync.Mutex
-	shared *varlink.Conn // nil: none, or broken
+	shared *session // nil: none, or broken
+}
+
+// A session is one with a registry: behind the same socket there may be another one later.
+type session struct {
+	*varlink.Conn
+	registry string
 }
 
 func newTransport(path, why string) (transport, error) { return &wire{path: path, why: why}, nil }
 
-func (w *wire) dial(ctx context.Context) (*varlink.Conn, error) {
+// dial makes a session, and asks who answers.
+func (w *wire) dial(ctx context.Context) (*session, error) {
+	for tries := (attempts{}); ; {
+		c, err := w.reach(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var status api.StatusOut
+		d, broken, err := exchange(ctx, c, "Status", nil, &status)
+		switch {
+		case err == nil:
+			d.Close()
+			return &session{c, status.Instance}, nil
+		case !broken:
+			return &session{c, ""}, nil // it does not say
+		}
+		c.Close()
+		if !brokeOff(ctx, err) || !tries.another(ctx) {
+			return nil, err
+		}
+	}
+}
+
+// reach opens a connection to the socket.
+func (w *wire) reach(ctx context.Context) (*varlink.Conn, error) {
 	c, err := varlink.Dial(ctx, w.path)
 	switch {
 	case err == nil:
@@ -43,66 +73,57 @@ func (w *wire) dial(ctx context.Context) (*varlink.Conn, error) {
 	return nil, err
 }
 
-// session returns the shared session; used says that it was there before.
-func (w *wire) session(ctx context.Context) (c *varlink.Conn, used bool, err error) {
+// session returns the shared session, or one that is the call's own. done is to be called when the call is over.
+func (w *wire) session(ctx context.Context, alone bool) (s *session, done func(broken bool), err error) {
+	if alone {
+		s, err := w.dial(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, func(bool) { s.Close() }, nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.shared != nil {
-		return w.shared, true, nil
+	if w.shared == nil {
+		if s, err = w.dial(ctx); err != nil {
+			return nil, nil, err
+		}
+		w.shared = s
 	}
-	if c, err = w.dial(ctx); err == nil {
-		w.shared = c
-	}
-	return c, false, err
+	s = w.shared
+	return s, func(broken bool) {
+		if broken {
+			w.forget(s)
+		}
+	}, nil
 }
 
 // forget drops a session that failed, so that the next call makes another.
-func (w *wire) forget(c *varlink.Conn) {
+func (w *wire) forget(s *session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.shared == c {
+	if w.shared == s {
 		w.shared = nil
 	}
-	c.Close()
+	s.Close()
 }
 
 func (w *wire) call(ctx context.Context, method string, in, out any) error {
-	d, err := w.receive(ctx, method, in, out, false)
-	if err == nil {
-		d.Close()
-	}
-	return err
+	return bound{w, ""}.call(ctx, method, in, out)
 }
 
 func (w *wire) receive(ctx context.Context, method string, in, out any, alone bool) (received, error) {
-	if alone {
-		c, err := w.dial(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer c.Close()
-		d, _, err := exchange(ctx, c, method, in, out)
-		return d, err
-	}
-	c, used, err := w.session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	d, broken, err := exchange(ctx, c, method, in, out)
-	if !broken {
-		return d, err
-	}
-	w.forget(c)
-	// ivtd may have been restarted since the session was used last. What it had granted without an answer it took
-	// back, so asking again is safe; only ringing is not asked twice.
-	if used && errors.Is(err, ErrNoDaemon) && method != "Raise" {
-		return w.receive(ctx, method, in, out, false)
-	}
-	return nil, err
+	return bound{w, ""}.receive(ctx, method, in, out, alone)
 }
 
+func (w *wire) more(ctx context.Context, method string, in any) (replies, error) {
+	return bound{w, ""}.more(ctx, method, in)
+}
+
+func (w *wire) only(registry string) transport { return bound{w, registry} }
+
 // exchange makes one call. broken says that the session is of no more use.
-func exchange(ctx context.Context, c *varlink.Conn, method string, in, out any) (d received, broken bool, err error) {
+func exchange(ctx context.Context, c *varlink.Conn, method string, in, out any) (d *varlink.Descriptors, broken bool, err error) {
 	d, err = c.CallDescriptors(ctx, api.Name+"."+method, in, out)
 	if err == nil {
 		return d, false, nil
@@ -162,26 +183,15 @@ func parameter(parameters json.RawMessage) string {
 	return p.Parameter
 }
 
-func (w *wire) more(ctx context.Context, method string, in any) (replies, error) {
-	c, err := w.dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s, err := c.More(ctx, api.Name+"."+method, in)
-	if err != nil {
-		c.Close()
-		return nil, translate(ctx, method, err)
-	}
-	return &stream{ctx: ctx, method: method, conn: c, replies: s}, nil
-}
-
 // stream is a call with many replies on a session of its own.
 type stream struct {
 	ctx     context.Context // of the call that it is
 	method  string
-	conn    *varlink.Conn
+	session *session
 	replies *varlink.Stream
 }
+
+func (s *stream) registry() string { return s.session.registry }
 
 func (s *stream) next(out any) (more bool, err error) {
 	switch err := s.replies.Next(out); {
@@ -196,7 +206,7 @@ func (s *stream) next(out any) (more bool, err error) {
 
 func (s *stream) close() {
 	s.replies.Close() // ends the call by closing the session, which is what we want
-	s.conn.Close()
+	s.session.Close()
 }
 
 func (w *wire) close() error {

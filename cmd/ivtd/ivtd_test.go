@@ -55,18 +55,24 @@ func start(t *testing.T, config string) *running {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	r := &running{t: t, socket: filepath.Join(dir, "s")}
 	r.write(config)
+	r.run()
+	return r
+}
+
+// run starts ivtd with the configuration that is there.
+func (r *running) run() {
+	r.t.Helper()
 	r.Cmd = ivtd("--socket", r.socket, "--config", r.config(), "--log-format", "json")
 	pipe, err := r.StderrPipe()
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	r.log = bufio.NewScanner(pipe)
 	if err := r.Start(); err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	t.Cleanup(func() { r.Process.Kill(); r.Wait() })
+	r.t.Cleanup(func() { r.Process.Kill(); r.Wait() })
 	r.until(`"msg":"serving"`)
-	return r
 }
 
 func (r *running) config() string { return filepath.Join(filepath.Dir(r.socket), "ivtd.toml") }

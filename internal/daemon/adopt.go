@@ -134,11 +134,14 @@ func (s *Server) tieAgain(l *link, c *irq.Connection, h irq.Holder, lifeline int
 		l.connection, l.generation = c, c.Generation()
 		l.mu.Unlock()
 		if watched != nil {
-			watched.release()
+			defer watched.release()
 		}
 		if lifeline >= 0 {
 			kernel.Shutdown(lifeline)
 			kernel.Close(lifeline)
+		}
+		if watched != nil { // it lives, and let go or never got it: a grace is for who died
+			return ignoreEnded(c.Disconnect(context.Background()))
 		}
 		c.HolderDied()
 		l.note()
@@ -159,4 +162,11 @@ func (s *Server) adoptClaim(c irq.Claim) (irq.Handler, error) {
 		return nil, noSuchSource("adopt", c.Vector.Source)
 	}
 	return src.Adopt(c)
+}
+
+func ignoreEnded(err error) error {
+	if errors.Is(err, irq.ErrNotConnected) {
+		return nil
+	}
+	return err
 }

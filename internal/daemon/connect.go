@@ -133,7 +133,7 @@ func (s *Server) grant(c *varlink.Call, k *caller, t api.Terms, q irq.Request) e
 	if err != nil {
 		tie.close()
 		counted()
-		return err
+		return s.left(err)
 	}
 	return s.hand(c, l, tie, connection)
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ivtd/ivt/api"
@@ -54,12 +55,14 @@ type Server struct {
 	processes   *processes
 	sources     *sources
 	users       users
+	bells       bells
 	history     *historian
 	asking      turns    // looks at the host
 	keeping     *keeping // nil without a keeper
 	formerWaits *waits
 	adoption    Adoption
 	since       time.Time
+	lastScarce  atomic.Int64 // when the log heard that descriptors ran out
 
 	base   context.Context // ends when the server does: waiting calls and watchers go home
 	cancel context.CancelCauseFunc
@@ -68,7 +71,10 @@ type Server struct {
 	links map[string]*link // by connection
 }
 
-var errClosing = errors.New("ivtd is stopping")
+var (
+	errClosing = errors.New("ivtd is stopping")
+	errLeaving = errors.New("ivtd is being replaced")
+)
 
 // New makes a server and opens the sources that the policy names. A source that cannot be opened is logged
 // and left out.
@@ -116,8 +122,18 @@ func (s *Server) registryConfig(c irq.Config) irq.Config {
 
 // Leave ends the server and leaves everything to the next worker: nobody is released.
 func (s *Server) Leave(ctx context.Context) error {
-	s.cancel(errClosing)
-	return s.wire.Shutdown(ctx)
+	s.cancel(errLeaving)
+	err := s.wire.Shutdown(ctx)
+	s.history.close()
+	return err
+}
+
+// left hangs up on a call that the next worker will be asked again, in place of an answer.
+func (s *Server) left(err error) error {
+	if err != nil && context.Cause(s.base) == errLeaving {
+		return varlink.ErrHungUp
+	}
+	return err
 }
 
 // Adopted says what became of the connections of a former worker.
@@ -182,6 +198,7 @@ func (s *Server) Close(ctx context.Context) error {
 	err := s.wire.Shutdown(ctx)
 	s.registry.Close()
 	s.dropLinks()
+	s.dropBells()
 	s.sources.close()
 	s.history.close()
 	s.poller.close()

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"slices"
@@ -84,7 +85,7 @@ func (s *Server) queued(q *irq.Request) (leave func()) {
 		key = name
 	}
 	return func() {
-		if key != "" {
+		if key != "" && context.Cause(s.base) != errLeaving {
 			s.keeping.Drop(key)
 		}
 	}
