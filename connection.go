@@ -234,16 +234,25 @@ func (c *Connection) Ack(i Interrupt, handled bool) error {
 
 // Mask holds back the interrupts of a vector: they are pending until Unmask. irq.ErrNotSupported where that cannot be.
 func (c *Connection) Mask(ctx context.Context, v irq.Vector) error {
+	if err := c.stillOurs(); err != nil {
+		return err
+	}
 	return c.client.Mask(ctx, c.id, c.generation, v)
 }
 
 // Unmask undoes Mask.
 func (c *Connection) Unmask(ctx context.Context, v irq.Vector) error {
+	if err := c.stillOurs(); err != nil {
+		return err
+	}
 	return c.client.Unmask(ctx, c.id, c.generation, v)
 }
 
 // SetSuccessor names the process that goes first among those who wait when the connection ends; 0 is nobody.
 func (c *Connection) SetSuccessor(ctx context.Context, pid int) error {
+	if err := c.stillOurs(); err != nil {
+		return err
+	}
 	in := api.SetSuccessorIn{ConnectionIn: api.ConnectionIn{Connection: c.id, Generation: c.generation}, PID: pid}
 	return c.client.wire.call(ctx, "SetSuccessor", in, nil)
 }
@@ -258,7 +267,10 @@ func (c *Connection) Disconnect(ctx context.Context) error {
 	if before {
 		return over(c.id, irq.ReasonClosed, "it was disconnected already")
 	}
-	err := c.client.Disconnect(ctx, c.id, c.generation)
+	err := c.stillOurs()
+	if err == nil {
+		err = c.client.Disconnect(ctx, c.id, c.generation)
+	}
 	c.end(nil)
 	c.closeFiles() // should ivtd not have answered, the lifeline tells it
 	if running := c.handling(); running != nil && !running.isMe() {

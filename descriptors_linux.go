@@ -66,6 +66,17 @@ func noticeOf(n api.Notice) Notice {
 	return told
 }
 
+// hungUp looks at the lifeline while nobody watches it.
+func (c *Connection) hungUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lifeline < 0 {
+		return false // listen watches it, or another program
+	}
+	gone, err := kernel.HungUp(c.lifeline)
+	return gone || err != nil
+}
+
 // closeFiles lets go of every descriptor, whoever has them now.
 func (c *Connection) closeFiles() {
 	c.mu.Lock()

@@ -85,6 +85,18 @@ func (c *Connection) end(why error) {
 	close(c.done)
 }
 
+// stillOurs is nil while the connection lives. Its id means something to the ivtd that granted it only, so a call about
+// it is not made once the lifeline has hung up: there may be another ivtd by now, with ids of its own.
+func (c *Connection) stillOurs() error {
+	if err := c.Err(); err != nil {
+		return err
+	}
+	if c.hungUp() {
+		return over(c.id, irq.ReasonClosed, "ivtd hung up: it was revoked, or ivtd was stopped or killed")
+	}
+	return nil
+}
+
 // closedHere reports whether the connection ended because this process disconnected it.
 func (c *Connection) closedHere() bool {
 	c.mu.Lock()

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/ivtd/ivt/api"
 	"github.com/ivtd/ivt/internal/daemon/process"
+	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/irq"
 	"github.com/ivtd/ivt/varlink"
 )
@@ -36,7 +38,22 @@ func (s *Server) answer(c *varlink.Call, operation string, err error) error {
 	if refusal == nil {
 		return err
 	}
+	if refusal.Code == irq.ErrNoResources && refusal.Err != nil {
+		s.scarce(refusal.Err)
+	}
 	return c.Error(api.ErrorName(refusal.Code), api.FromError(presentable(refusal, operation)))
+}
+
+// scarceEvery is how often the log says that ivtd runs out of something.
+const scarceEvery = 10 * time.Second
+
+// scarce tells the log that somebody was refused for want of descriptors or memory, now and then.
+func (s *Server) scarce(err error) {
+	now, last := time.Now().UnixNano(), s.lastScarce.Load()
+	if now-last >= int64(scarceEvery) && s.lastScarce.CompareAndSwap(last, now) {
+		open, limit := kernel.DescriptorsInUse()
+		s.log.Warn("out of descriptors or memory; who asks is refused, who is connected stays", "err", err, "descriptors", open, "limit", limit)
+	}
 }
 
 // refusalOf returns the refusal in err, and one for a lack of descriptors or memory; nil for anything else.

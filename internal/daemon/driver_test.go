@@ -40,6 +40,7 @@ type answer struct {
 	Token      string         `json:",omitempty"`
 	Interrupt  *ivt.Interrupt `json:",omitempty"`
 	PID        int            `json:",omitempty"`
+	Names      []string       `json:",omitempty"` // of vectors
 	Refusal    *api.Refusal   `json:",omitempty"`
 	Failure    string         `json:",omitempty"`
 }
@@ -110,6 +111,9 @@ func (d *driving) obey(o order) (a answer, err error) {
 	case "mask as":
 		v, _ := irq.ParseVector(o.Vectors[0])
 		return a, d.client.Mask(ctx, o.Connection, o.Generation, v)
+	case "list", "history", "watch", "lookup", "ring":
+		a.Names, err = d.look(ctx, o)
+		return a, err
 	case "fork": // a child that inherits everything, and lives on
 		return forked("squatter")
 	}
@@ -117,6 +121,51 @@ func (d *driving) obey(o order) (a answer, err error) {
 		a = answer{Connection: d.connection.ID(), Generation: d.connection.Generation(), Token: d.connection.Token()}
 	}
 	return a, err
+}
+
+// look returns the names of what a query shows.
+func (d *driving) look(ctx context.Context, o order) (names []string, err error) {
+	first := ""
+	if len(o.Vectors) > 0 {
+		first = o.Vectors[0]
+	}
+	switch o.Do {
+	case "list":
+		for i, err := range d.client.List(ctx, first, false) {
+			if err != nil {
+				return names, err
+			}
+			names = append(names, i.Vector.String())
+		}
+	case "history":
+		for e, err := range d.client.History(ctx, first, time.Time{}) {
+			if err != nil {
+				return names, err
+			}
+			names = append(names, e.Vector.String(), e.Source)
+		}
+	case "watch": // until first is connected
+		for u, err := range d.client.Watch(ctx, "", 0) {
+			if err != nil {
+				return names, err
+			}
+			if u.Event != nil {
+				names = append(names, u.Event.Vector.String(), u.Event.Source)
+				if u.Event.Vector.String() == first {
+					return names, nil
+				}
+			}
+		}
+	case "lookup":
+		_, err = d.client.Lookup(ctx, first)
+	case "ring":
+		bell, failed := d.client.OpenDoorbell(ctx, first)
+		if failed != nil {
+			return nil, failed
+		}
+		err = bell.Ring(1)
+	}
+	return names, err
 }
 
 // forked starts this program in another role, with copies of every descriptor that this process has.

@@ -26,8 +26,8 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	connectAndDisconnect(10)
 	files, goroutines := openFiles(t), runtime.NumGoroutine()
-	connectAndDisconnect(3000)
-	for range 300 {
+	connectAndDisconnect(1500)
+	for range 150 {
 		_, err := d.client.Connect(t.Context(), "soft:demo/99")
 		refused(t, err, irq.ErrInvalidParameter)
 		raw := d.raw(t)
@@ -114,15 +114,15 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestThousandsAtOnce: as many clients as RLIMIT_NOFILE lets this one process have, connected at the same time, each
-// with its own session; all are served, and all are let go.
-func TestThousandsAtOnce(t *testing.T) {
+// TestManyConnectionsAtOnce: a thousand clients, or what RLIMIT_NOFILE lets one process have, connected at the same time,
+// each with its own session; all are served, and all are let go.
+func TestManyConnectionsAtOnce(t *testing.T) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
 	// Client and daemon share this process: 2 descriptors for the session, 2 for the lifeline, 3 for the stream.
-	n := min(10000, int(limit.Cur-500)/8)
+	n := min(1000, int(limit.Cur-500)/8)
 	t.Logf("%d clients, RLIMIT_NOFILE is %d", n, limit.Cur)
 	d := serve(t, "[soft.demo]\nvectors=20000\n[limits]\nsessions_per_user=0\nhistory=64\n")
 	files := openFiles(t)

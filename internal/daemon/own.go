@@ -120,67 +120,6 @@ func (s *Server) setMask(c *varlink.Call, k *caller, operation string, do func(*
 	return c.Reply(nil)
 }
 
-func (s *Server) doorbell(c *varlink.Call, k *caller) error {
-	var in api.VectorIn
-	if err := errors.Join(c.Plain(), c.Decode(&in)); err != nil {
-		return err
-	}
-	return s.ring(k, in.Vector, "ring", func(v irq.Vector, src ringer) error {
-		fd, err := src.Doorbell(v, k.holder)
-		if err != nil {
-			return err
-		}
-		p := page{}
-		p.put(fd)
-		defer p.close()
-		return c.Reply(api.DoorbellOut{}, p.fds...)
-	})
-}
-
-func (s *Server) raise(c *varlink.Call, k *caller) error {
-	var in api.RaiseIn
-	if err := c.Decode(&in); err != nil {
-		return err
-	}
-	return s.ring(k, in.Vector, "raise", func(v irq.Vector, src ringer) error {
-		if v.Scheme() != "soft" {
-			if err := s.administrator(k, "raise", in.Vector); err != nil {
-				return err
-			}
-		}
-		if err := src.Raise(v, max(in.Count, 1)); err != nil {
-			return err
-		}
-		return c.Reply(nil)
-	})
-}
-
-// ringer is what of a source ringing needs.
-type ringer interface {
-	Doorbell(v irq.Vector, raiser irq.Holder) (int, error)
-	Raise(v irq.Vector, count uint64) error
-}
-
-// ring finds the vector that is to be rung: visibility, then policy, then whether there is such a thing.
-func (s *Server) ring(k *caller, name, operation string, do func(irq.Vector, ringer) error) error {
-	v, err := parseVector(name, operation)
-	if err != nil {
-		return err
-	}
-	info, err := s.seen(k, v, operation)
-	if err != nil {
-		return err
-	}
-	if err := k.gate.AllowRaise(info.Vector, operation); err != nil {
-		return err
-	}
-	src := s.sources.get(info.Vector.Source)
-	if src == nil {
-		return sourceGone(operation, info.Vector)
-	}
-	return do(info.Vector, src)
-}
-
 // seen looks a vector up for a caller; one that policy hides is not there.
 func (s *Server) seen(k *caller, v irq.Vector, operation string) (irq.Info, error) {
 	info, err := s.registry.Lookup(v)

@@ -13,13 +13,14 @@ type users struct {
 	all map[int]*use
 }
 
-type use struct{ connections, waiting, watchers int }
+type use struct{ connections, waiting, watchers, bells int }
 
 // Which count a limit is about.
 var (
 	connectionsOf = func(u *use) *int { return &u.connections }
 	waitingOf     = func(u *use) *int { return &u.waiting }
 	watchersOf    = func(u *use) *int { return &u.watchers }
+	bellsOf       = func(u *use) *int { return &u.bells }
 )
 
 // take counts one more for uid, unless that is above limit (0: none). The function it returns gives it back, once.

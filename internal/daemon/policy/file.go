@@ -20,6 +20,7 @@ type limitsTable struct {
 	VectorsPerUser     *int      `toml:"vectors_per_user"`
 	WaitingPerUser     *int      `toml:"waiting_per_user"`
 	WatchersPerUser    *int      `toml:"watchers_per_user"`
+	DoorbellsPerUser   *int      `toml:"doorbells_per_user"`
 	VectorsPerRequest  *int      `toml:"vectors_per_request"`
 }
 

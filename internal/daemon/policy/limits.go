@@ -13,6 +13,7 @@ type Limits struct {
 	VectorsPerUser     int           // where the rule has no quota of its own; 65536
 	WaitingPerUser     int           // calls that wait for a vector; 256
 	WatchersPerUser    int           // 32
+	DoorbellsPerUser   int           // descriptors that ring a vector; 1024
 	VectorsPerRequest  int           // 4096
 }
 
@@ -20,7 +21,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		AckDeadline: 10 * time.Second, GraceMax: 10 * time.Minute, History: 4096, SessionsPerUser: 1024, ConnectionsPerUser: 4096,
-		VectorsPerUser: 65536, WaitingPerUser: 256, WatchersPerUser: 32, VectorsPerRequest: 4096,
+		VectorsPerUser: 65536, WaitingPerUser: 256, WatchersPerUser: 32, DoorbellsPerUser: 1024, VectorsPerRequest: 4096,
 	}
 }
 
@@ -44,6 +45,7 @@ func (l *Limits) set(t limitsTable, bad func(key, text string)) {
 		{"history", t.History, &l.History}, {"sessions_per_user", t.SessionsPerUser, &l.SessionsPerUser},
 		{"connections_per_user", t.ConnectionsPerUser, &l.ConnectionsPerUser}, {"vectors_per_user", t.VectorsPerUser, &l.VectorsPerUser},
 		{"waiting_per_user", t.WaitingPerUser, &l.WaitingPerUser}, {"watchers_per_user", t.WatchersPerUser, &l.WatchersPerUser},
+		{"doorbells_per_user", t.DoorbellsPerUser, &l.DoorbellsPerUser},
 		{"vectors_per_request", t.VectorsPerRequest, &l.VectorsPerRequest},
 	}
 	for _, n := range numbers {
