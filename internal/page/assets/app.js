@@ -1,0 +1,117 @@
+// The page of ivt: state from the stream, a map on a canvas, a list that draws only what is seen.
+import { Map as VectorMap } from './map.js';
+import { List } from './list.js';
+import { Timeline } from './timeline.js';
+import { showDetail, showFindings } from './detail.js';
+
+const $ = (id) => document.getElementById(id);
+export const state = { rows: new Map(), order: [], columns: [], nodes: {}, daemon: null, findings: [], filter: '', view: 'sources', colour: 'state', selected: '' };
+
+// The address keeps the view: #q=…&view=…&colour=…&sel=…
+function readAddress() {
+  const p = new URLSearchParams(location.hash.slice(1));
+  state.filter = p.get('q') ?? '';
+  state.view = p.get('view') === 'cpus' ? 'cpus' : 'sources';
+  state.colour = p.get('colour') === 'rate' ? 'rate' : 'state';
+  state.selected = p.get('sel') ?? '';
+  $('filter').value = state.filter;
+}
+function writeAddress() {
+  const p = new URLSearchParams();
+  if (state.filter) p.set('q', state.filter);
+  if (state.view !== 'sources') p.set('view', state.view);
+  if (state.colour !== 'state') p.set('colour', state.colour);
+  if (state.selected) p.set('sel', state.selected);
+  history.replaceState(null, '', '#' + p);
+}
+
+const searchable = (r) => [r.name, r.state, r.who, r.device, r.driver, r.chip, ...(r.aliases ?? []), ...(r.handlers ?? []),
+  ...(r.holders ?? []).flatMap((h) => [h.unit, h.label, h.command, h.pid])].join(' ').toLowerCase();
+function matches(r) {
+  return state.filter.toLowerCase().split(/\s+/).every((word) => (r.text ??= searchable(r)).includes(word));
+}
+const byName = new Intl.Collator('en', { numeric: true }).compare;
+export function visible() { return state.order.filter(matches); }
+
+const map = new VectorMap($('map'), $('tip'), state, select);
+const list = new List($('scroller'), $('rows'), state, select);
+const time = new Timeline($('time'), $('pause'), select);
+
+let dirty = false;
+function redraw() {
+  if (dirty) return;
+  dirty = true;
+  requestAnimationFrame(() => {
+    dirty = false;
+    const rows = visible();
+    map.draw(rows);
+    list.draw(rows);
+    $('shown').textContent = rows.length === state.order.length ? `${rows.length} vectors` : `${rows.length} of ${state.order.length} vectors`;
+    for (const b of document.querySelectorAll('[data-view]')) b.setAttribute('aria-pressed', b.dataset.view === state.view);
+    for (const b of document.querySelectorAll('[data-colour]')) b.setAttribute('aria-pressed', b.dataset.colour === state.colour);
+  });
+}
+export function select(name) {
+  state.selected = name;
+  writeAddress();
+  redraw();
+  showDetail($('detail'), state, name);
+}
+
+function takeFrame(f) {
+  if (f.full) { state.rows.clear(); state.columns = f.columns ?? []; state.nodes = f.nodes ?? {}; state.kernel = f.kernel; }
+  for (const r of f.rows) state.rows.set(r.name, r);
+  for (const name of f.gone ?? []) state.rows.delete(name);
+  if (f.full || f.gone || state.order.length !== state.rows.size) state.order = [...state.rows.values()].sort((a, b) => byName(a.source, b.source) || byName(a.name, b.name));
+  else { const at = new Map(state.order.map((r, i) => [r.name, i])); for (const r of f.rows) state.order[at.get(r.name)] = r; }
+  state.daemon = f.ivtd;
+  const held = state.order.filter((r) => r.ivtd && r.holders?.length).length;
+  $('standing').textContent = f.ivtd ? `${state.order.length} vectors · ivtd hands out ${f.ivtd.Vectors ?? ''}, ${held} held` : `${state.order.length} interrupts · no ivtd here`;
+  document.body.dataset.frames = (+document.body.dataset.frames || 0) + 1;
+  redraw();
+  if (state.selected && (f.full || f.rows.some((r) => r.name === state.selected))) showDetail($('detail'), state, state.selected, true);
+}
+function trouble(text) { $('trouble').hidden = !text; $('trouble').textContent = text; }
+
+function listen() {
+  const stream = new EventSource('api/stream');
+  stream.addEventListener('frame', (m) => { trouble(''); takeFrame(JSON.parse(m.data)); });
+  stream.addEventListener('event', (m) => { const d = JSON.parse(m.data); if (d.lost) time.lost(d.lost); if (d.event) time.add(d.event, true); });
+  stream.addEventListener('lost', (m) => time.lost(JSON.parse(m.data).lost));
+  stream.addEventListener('trouble', (m) => trouble(JSON.parse(m.data).error));
+  stream.onerror = () => trouble('The page has lost its server (ivt page). It tries again by itself.');
+}
+async function fetchJSON(path) {
+  const r = await fetch(path);
+  const v = await r.json();
+  if (!r.ok) throw new Error(v.error);
+  return v;
+}
+async function examine() {
+  $('examine').disabled = true;
+  try { const r = await fetchJSON('api/findings'); state.findings = r.findings ?? []; showFindings($('findings'), r, select); redraw(); }
+  catch (e) { $('findings').textContent = 'Doctor could not look: ' + e.message; }
+  $('examine').disabled = false;
+}
+
+$('filter').addEventListener('input', () => { state.filter = $('filter').value; writeAddress(); redraw(); });
+for (const b of document.querySelectorAll('[data-view]')) b.addEventListener('click', () => { state.view = b.dataset.view; writeAddress(); redraw(); });
+for (const b of document.querySelectorAll('[data-colour]')) b.addEventListener('click', () => { state.colour = b.dataset.colour; writeAddress(); redraw(); });
+$('theme').addEventListener('click', () => {
+  const dark = getComputedStyle(document.documentElement).getPropertyValue('--bg').trim() !== '#fbfbfa';
+  document.documentElement.dataset.theme = dark ? 'light' : 'dark';
+  redraw();
+});
+$('examine').addEventListener('click', examine);
+addEventListener('hashchange', () => { readAddress(); redraw(); if (state.selected) showDetail($('detail'), state, state.selected); });
+addEventListener('resize', redraw);
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);
+addEventListener('keydown', (e) => {
+  if (e.key === '/' && document.activeElement !== $('filter')) { e.preventDefault(); $('filter').focus(); }
+  if (e.key === 'Escape') { $('filter').value = state.filter = ''; writeAddress(); redraw(); $('map').focus(); }
+});
+readAddress();
+listen();
+examine();
+fetchJSON('api/history').then((h) => h.events.forEach((e) => time.add(e, false))).catch(() => {});
+if (state.selected) showDetail($('detail'), state, state.selected);

@@ -1,0 +1,60 @@
+// What happens, newest first. Paused it stands still and counts; scrolled back it stays where one reads.
+const MOST = 500;
+const words = { connected: 'connected', disconnected: 'disconnected', refused: 'refused', orphaned: 'died, grace runs', resumed: 'resumed', revoked: 'revoked',
+  parked: 'parked', masked: 'masked', unmasked: 'unmasked', storm: 'storm: masked', stalled: 'does not read', lost: 'lost', rang: 'rung in doubt', added: 'source added', removed: 'source removed', changed: 'changed' };
+
+export class Timeline {
+  constructor(list, button, select) {
+    Object.assign(this, { list, button, select, held: [], paused: false });
+    button.addEventListener('click', () => this.pause(!this.paused));
+    list.addEventListener('click', (e) => { const li = e.target.closest('li[data-vector]'); if (li?.dataset.vector) select(li.dataset.vector); });
+  }
+  pause(on) {
+    this.paused = on;
+    this.button.setAttribute('aria-pressed', on);
+    if (!on) { for (const li of this.held) this.put(li); this.held = []; }
+    this.label();
+  }
+  label() { this.button.textContent = this.paused ? `Go on${this.held.length ? ` (${this.held.length} new)` : ''}` : 'Pause'; }
+  add(e, fresh) { this.show(item(e, fresh)); }
+  lost(n) { const li = document.createElement('li'); li.className = 'bad'; li.textContent = `${n} events were missed here; the map is right again`; this.show(li); }
+  show(li) {
+    if (!this.paused) return this.put(li);
+    this.held.push(li);
+    if (this.held.length > MOST) this.held.shift();
+    this.label();
+  }
+  put(li) {
+    const from = this.list.scrollTop, tall = this.list.scrollHeight;
+    this.list.prepend(li);
+    while (this.list.children.length > MOST) this.list.lastChild.remove();
+    if (from > 0) this.list.scrollTop = from + this.list.scrollHeight - tall;
+  }
+}
+
+export function item(e, fresh) {
+  const li = document.createElement('li'), time = document.createElement('time');
+  li.dataset.vector = e.vector;
+  li.dataset.kind = e.kind;
+  if (fresh) li.className = 'new';
+  time.dateTime = e.time;
+  time.textContent = new Date(e.time).toLocaleTimeString('en-GB');
+  li.append(time);
+  if (e.kind !== 'refused') { li.append(`${e.vector} ${words[e.kind] ?? e.kind}${e.who ? ': ' + e.who : ''}${e.why ? ' (' + e.why + ')' : ''}`); return li; }
+  const head = document.createElement('span');
+  head.className = 'bad';
+  head.textContent = `${e.vector} refused, ${e.code} ${e.name}`;
+  li.append(head);
+  const both = document.createElement('div');
+  both.className = 'refusal';
+  both.append(party('lost', e.who || 'somebody'), party('arrow', '→ ✕'), party('has', e.holders?.length ? e.holders.join(' and ') : e.why || 'nobody in the way'));
+  li.append(both);
+  if (e.remedies?.length) { const p = document.createElement('p'); p.className = 'quiet'; p.textContent = 'try: ' + e.remedies[0]; li.append(p); }
+  return li;
+}
+function party(kind, text) {
+  const d = document.createElement('div');
+  d.className = kind === 'arrow' ? 'arrow' : 'party ' + kind;
+  d.textContent = kind === 'lost' ? text + ' wanted it' : kind === 'has' ? text : text;
+  return d;
+}

@@ -1,0 +1,167 @@
+package page
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+)
+
+// A message is one server-sent event.
+type message struct {
+	event string
+	data  []byte
+}
+
+// A viewer is one open page. Its queue is bounded: who does not read loses frames, and is told how many events.
+type viewer struct {
+	queue chan message
+	lost  int
+}
+
+// hub takes pictures while somebody looks, and passes them and ivtd's events to all viewers.
+type hub struct {
+	feed     Feed
+	interval time.Duration
+
+	mu      sync.Mutex
+	viewers map[*viewer]bool
+	frames  frames
+	wake    chan struct{} // somebody came
+}
+
+const (
+	viewerQueue = 256
+	firstRetry  = 200 * time.Millisecond
+	lastRetry   = 2 * time.Second
+)
+
+func newHub(f Feed, interval time.Duration) *hub {
+	return &hub{feed: f, interval: interval, viewers: map[*viewer]bool{}, frames: frames{apart: interval * 9 / 10}, wake: make(chan struct{}, 1)}
+}
+
+// join adds a viewer, whose first message is everything there is, if there was a picture yet.
+func (h *hub) join() *viewer {
+	v := &viewer{queue: make(chan message, viewerQueue)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.frames.full != nil {
+		v.queue <- message{"frame", h.frames.full}
+	}
+	h.viewers[v] = true
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+	return v
+}
+
+func (h *hub) leave(v *viewer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.viewers, v)
+}
+
+func (h *hub) watched() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.viewers) > 0
+}
+
+// send queues a message for all. A viewer whose queue is full misses it, and gets everything anew when it reads again.
+func (h *hub) send(m message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for v := range h.viewers {
+		if v.lost > 0 && len(v.queue) < viewerQueue/2 {
+			notice, _ := json.Marshal(map[string]int{"lost": v.lost})
+			v.queue <- message{"lost", notice}
+			v.queue <- message{"frame", h.frames.full}
+			v.lost = 0
+			continue
+		}
+		select {
+		case v.queue <- m:
+		default:
+			v.lost++
+		}
+	}
+}
+
+// sample takes a picture at each interval while somebody looks.
+func (h *hub) sample(ctx context.Context) {
+	tick := time.NewTicker(h.interval)
+	defer tick.Stop()
+	for {
+		if h.watched() {
+			h.once(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+func (h *hub) once(ctx context.Context) {
+	p, err := h.feed.Picture(ctx)
+	if err != nil {
+		text, _ := json.Marshal(map[string]string{"error": err.Error()})
+		h.send(message{"trouble", text})
+		return
+	}
+	h.mu.Lock()
+	first := h.frames.full == nil
+	delta, err := h.frames.next(p)
+	full := h.frames.full
+	h.mu.Unlock()
+	if err != nil {
+		return
+	}
+	if first {
+		delta = full
+	}
+	h.send(message{"frame", delta})
+}
+
+// follow passes ivtd's events on, and goes on from the last one when ivtd comes back.
+func (h *hub) follow(ctx context.Context) {
+	since, pause := uint64(0), firstRetry
+	for ctx.Err() == nil {
+		if updates := h.feed.Watch(ctx, since); updates != nil {
+			for u, err := range updates {
+				if err != nil {
+					break
+				}
+				pause = firstRetry
+				if u.Ready {
+					since = u.Sequence
+				}
+				if u.Event != nil {
+					since = u.Event.Sequence
+				}
+				if u.Event != nil || u.Lost > 0 {
+					if text, err := json.Marshal(map[string]any{"event": eventOf(u.Event), "lost": u.Lost}); err == nil {
+						h.send(message{"event", text})
+						h.soon()
+					}
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+			pause = min(2*pause, lastRetry)
+		}
+	}
+}
+
+// soon has the next picture taken now rather than at the next tick: what happened should be seen within a second.
+func (h *hub) soon() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
