@@ -19,10 +19,12 @@ type queueing struct {
 	mu  sync.Mutex
 	cs  map[int]*irq.Connection
 	err map[int]error
+
+	seen map[int]bool // of expect
 }
 
 func newQueueing(tb *table) *queueing {
-	return &queueing{tb: tb, got: make(chan int, 10_000), cs: map[int]*irq.Connection{}, err: map[int]error{}}
+	return &queueing{tb: tb, got: make(chan int, 10_000), cs: map[int]*irq.Connection{}, err: map[int]error{}, seen: map[int]bool{}}
 }
 
 // join lets pid wait for vectors, and returns when it does.

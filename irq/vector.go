@@ -47,6 +47,9 @@ func ParseVector(s string) (Vector, error) {
 		return bad(indexReason(s[slash+1:]), detail)
 	}
 	source, kind, _ := strings.Cut(s[:slash], "/")
+	if source == "irq" {
+		return bad(ReasonMalformed, "a Linux interrupt is written irq:number")
+	}
 	if detail := checkSource(source); detail != "" {
 		return bad(ReasonMalformed, detail)
 	}
