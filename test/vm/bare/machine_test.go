@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/test/vm/guest"
 	"golang.org/x/sys/unix"
 )
@@ -25,8 +26,9 @@ func TestFacilities(t *testing.T) {
 		{"VFIO device files (iommufd)", exists("/dev/iommu")},
 		{"VFIO without IOMMU", exists("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode")},
 		{"MSI-X vectors one at a time", func() bool {
-			_, flags := vectors(t, openVFIO(t, guest.Device(t, "nic0")).device, msix)
-			return flags&infoNoResize == 0
+			info, err := kernel.GetVFIOIRQInfo(openVFIO(t, guest.Device(t, "nic0")).device, kernel.VFIOMSIX)
+			check(t, "GET_IRQ_INFO", err)
+			return info.Flags&kernel.VFIONoResize == 0
 		}},
 		{"UIO", exists("/sys/bus/pci/drivers/uio_pci_generic")},
 		{"simulated GPIO", func() bool {

@@ -3,6 +3,7 @@ package bare
 import (
 	"testing"
 
+	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/test/vm/guest"
 )
 
@@ -13,15 +14,15 @@ func TestTheKernelReplacesTheFirstEventfdSilently(t *testing.T) {
 	guest.Require(t)
 	for _, tt := range []struct {
 		device string
-		index  uint32
-		vector uint32
+		index  int
+		vector int
 		// open returns what raises the interrupt once and what the device
 		// says it did.
 		open func(t *testing.T, addr string) (raise func(), raised func() bool)
 	}{
-		{"edu0", msi, 0, raiseEdu},
-		{"ivshmem0", msix, 2, raiseIvshmem},
-		{"nic0", msix, 3, raiseE1000e},
+		{"edu0", kernel.VFIOMSI, 0, raiseEdu},
+		{"ivshmem0", kernel.VFIOMSIX, 2, raiseIvshmem},
+		{"nic0", kernel.VFIOMSIX, 3, raiseE1000e},
 	} {
 		t.Run(tt.device, func(t *testing.T) {
 			addr := guest.Device(t, tt.device)

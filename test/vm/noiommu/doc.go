@@ -1,0 +1,2 @@
+// Package noiommu has tests of VFIO on a machine without IOMMU.
+package noiommu
