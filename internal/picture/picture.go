@@ -20,7 +20,11 @@ type Picture struct {
 	Daemon  *ivt.Status   `json:"ivtd,omitempty"` // nil without ivtd
 	Rows    []Row         `json:"vectors"`
 	Blind   []host.Blind  `json:"blind,omitempty"`
+	CPUs    []CPU         `json:"-"` // of a Sampler only, one for each column of Machine
 }
+
+// Ours is Blind.What where ivtd does not answer.
+const Ours = "vectors that ivtd hands out"
 
 // From says where a picture is taken.
 type From struct {
@@ -44,29 +48,23 @@ func Take(ctx context.Context, f From) (*Picture, error) {
 		p.Rows = append(p.Rows, fromIRQ(&m.IRQs[i]))
 	}
 	if f.Client != nil {
-		if err := p.join(ctx, f); err != nil {
+		if err := p.ask(ctx, f); err != nil {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			p.Blind = append(p.Blind, host.Blind{What: "vectors that ivtd hands out", Why: err.Error(), Cure: "is ivtd running? ivtd --help"})
+			p.Blind = append(p.Blind, host.Blind{What: Ours, Why: err.Error(), Cure: "is ivtd running? ivtd --help"})
 		}
 	}
 	return p, nil
 }
 
-func (p *Picture) join(ctx context.Context, f From) error {
+func (p *Picture) ask(ctx context.Context, f From) error {
 	status, err := f.Client.Status(ctx)
 	if err != nil {
 		return err
 	}
 	p.Daemon = &status
-	index := map[string]int{}
-	for i := range p.Rows {
-		index[p.Rows[i].Name] = i
-		for _, alias := range p.Rows[i].Aliases {
-			index[alias] = i
-		}
-	}
+	index := p.names()
 	for v, err := range f.Client.List(ctx, f.Source, false) {
 		if err != nil {
 			var refusal *irq.Error
@@ -75,20 +73,36 @@ func (p *Picture) join(ctx context.Context, f From) error {
 			}
 			return err
 		}
-		row := fromInfo(&v)
-		at, known := index[row.Name]
-		for _, alias := range row.Aliases {
-			if !known {
-				at, known = index[alias]
-			}
-		}
-		if known {
-			p.Rows[at] = merge(p.Rows[at], row)
-		} else {
-			p.Rows = append(p.Rows, row)
-		}
+		p.join(index, fromInfo(&v))
 	}
 	return nil
+}
+
+// names says which row has a name.
+func (p *Picture) names() map[string]int {
+	index := map[string]int{}
+	for i := range p.Rows {
+		index[p.Rows[i].Name] = i
+		for _, alias := range p.Rows[i].Aliases {
+			index[alias] = i
+		}
+	}
+	return index
+}
+
+// join adds a row of ivtd's, to that of the same vector if the kernel has one.
+func (p *Picture) join(index map[string]int, row Row) {
+	at, known := index[row.Name]
+	for _, alias := range row.Aliases {
+		if !known {
+			at, known = index[alias]
+		}
+	}
+	if known {
+		p.Rows[at] = merge(p.Rows[at], row)
+	} else {
+		p.Rows = append(p.Rows, row)
+	}
 }
 
 // fromInfo makes the row of a vector that ivtd hands out.
@@ -116,7 +130,7 @@ func merge(kernel, ours Row) Row {
 		r.Holders = ours.Holders
 	}
 	if r.Name != ours.Name {
-		r.Aliases = append(slices.DeleteFunc(r.Aliases, func(a string) bool { return a == ours.Name }), r.Name)
+		r.Aliases = append(slices.DeleteFunc(slices.Clone(r.Aliases), func(a string) bool { return a == ours.Name }), r.Name)
 		r.Name = ours.Name
 	}
 	if r.Trigger == "" {

@@ -34,6 +34,7 @@ type Row struct {
 	Rate      *float64     `json:"rate,omitempty"`  // a second; nil until there are two pictures
 	Counts    []uint32     `json:"-"`               // of each CPU, in the order of the machine's columns
 	PerCPU    []float64    `json:"-"`               // rates, likewise
+	Hits      []Hit        `json:"-"`               // rates of a Sampler: the CPUs on which it fired
 	Reason    string       `json:"reason,omitempty"`
 }
 
