@@ -20,6 +20,7 @@ var layers = []struct {
 }{
 	{folders: []string{"cmd", "bench", "examples", "test"}, inside: true},
 	{folders: []string{"internal/page", "internal/top", "internal/metrics", "internal/daemon", "internal/doctor"}, inside: true},
+	{folders: []string{"internal/picture"}},
 	{folders: []string{"."}},
 	{folders: []string{"internal/host", "source", "internal/keeper", "internal/history"}, inside: true},
 	{folders: []string{"varlink", "irq", "api", "internal/record", "internal/term", "internal/version"}, inside: true},
