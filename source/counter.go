@@ -13,3 +13,13 @@ func counterOf(keep Keep, key string) *atomic.Uint64 {
 	}
 	return new(atomic.Uint64)
 }
+
+// tallyOf returns another number of key.
+func tallyOf(keep Keep, key string, n int) *atomic.Uint64 {
+	if t, ok := keep.(Tallying); ok {
+		if a := t.Tally(key, n); a != nil {
+			return a
+		}
+	}
+	return new(atomic.Uint64)
+}

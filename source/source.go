@@ -123,11 +123,24 @@ type Counting interface {
 	Counter(key string) *atomic.Uint64
 }
 
+// A Tallying Keep has more numbers for each key, from 0 to 7, of which the first is the Counter's.
+type Tallying interface {
+	Tally(key string, n int) *atomic.Uint64
+}
+
+// What a stream tallies of its claim.
+const (
+	TallySequence  = iota // of the last delivery
+	TallyArrived          // interrupts in all deliveries
+	TallyUnhandled        // deliveries that the holder said were not its own
+)
+
 // Kept is one entry of a Keep.
 type Kept struct {
 	Value []byte
 	FDs   []int
 	Count uint64 // of a Counting keep
+	Tally [8]uint64
 }
 
 var (

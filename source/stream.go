@@ -35,7 +35,8 @@ type stream struct {
 	last    uint64         // sequence of the latest delivery, as the holder counts
 	told    *atomic.Uint64 // last, where it outlives this process
 	before  uint64         // what a former process had delivered: the registry counts anew after it
-	arrived uint64         // counted for this claim
+	arrived *atomic.Uint64 // counted for this claim
+	missed  *atomic.Uint64 // deliveries that were not the holder's
 	full    bool           // the queue is full: waiting holds what did not fit
 	waiting record.Record  // valid while full
 	closed  bool
@@ -52,7 +53,8 @@ func newStream(r *relay, c irq.Claim, level bool, ack Ack) (*stream, error) {
 }
 
 func startStream(r *relay, c irq.Claim, level bool, ack Ack, in inlet, theirs int) (*stream, error) {
-	s := &stream{claim: c, level: level, ack: ack, relay: r, in: in, theirs: theirs, told: new(atomic.Uint64)}
+	s := &stream{claim: c, level: level, ack: ack, relay: r, in: in, theirs: theirs, told: new(atomic.Uint64),
+		arrived: new(atomic.Uint64), missed: new(atomic.Uint64)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
@@ -84,9 +86,8 @@ func (s *stream) deliver(i irq.Interrupt) irq.Verdict {
 	defer s.mu.Unlock()
 	s.slot, s.last = i.Slot, s.before+i.Sequence
 	s.told.Store(s.last)
-	s.arrived += i.Count
 	r := record.Record{Generation: uint32(s.claim.Generation), Sequence: s.last, Count: i.Count, Time: i.Time,
-		Lost: i.Lost, Data: i.Data, Arrived: s.arrived}
+		Lost: i.Lost, Data: i.Data, Arrived: s.arrived.Add(i.Count)}
 	if i.Rang {
 		r.Flags |= record.Rang
 	}
@@ -143,6 +144,9 @@ func (s *stream) service(b *kernel.Batch, events uint32, acks *[batchLimit]recor
 		open := s.in.receive(b, func(data []byte) {
 			if a, err := record.DecodeAck(data); err == nil && s.expects(a) {
 				a.Sequence -= s.before
+				if a.Verdict != record.Handled {
+					s.missed.Add(1)
+				}
 				acks[n] = a
 				n++
 			}
@@ -164,11 +168,12 @@ func (s *stream) service(b *kernel.Batch, events uint32, acks *[batchLimit]recor
 	return s.slot, n
 }
 
-// from continues the count of a former process's deliveries.
-func (s *stream) from(before uint64, told *atomic.Uint64) {
+// from continues the counts of a former process, which the Keep has.
+func (s *stream) from(before uint64, keep Keep, key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.before, s.last, s.told = before, before, told
+	s.before, s.last, s.told = before, before, counterOf(keep, key)
+	s.arrived, s.missed = tallyOf(keep, key, TallyArrived), tallyOf(keep, key, TallyUnhandled)
 }
 
 // expects reports whether a is for a delivery of this stream (rule 7): its own generation, nothing from the future.

@@ -60,7 +60,7 @@ func (s *streams) wire(c irq.Claim, level bool) (irq.Handler, error) {
 		st.close()
 		return nil, fmt.Errorf("keep the stream of %s: %w", c.Vector, err)
 	}
-	st.from(0, counterOf(s.keep, keyOf(c).String()))
+	st.from(0, s.keep, keyOf(c).String())
 	return s.hold(c, st), nil
 }
 
@@ -82,7 +82,7 @@ func (s *streams) adopt(c irq.Claim, level bool) (irq.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("adopt the stream of %s: %w", c.Vector, err)
 	}
-	st.from(kept.Count, counterOf(s.keep, key))
+	st.from(kept.Count, s.keep, key)
 	return s.hold(c, st), nil
 }
 

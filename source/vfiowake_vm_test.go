@@ -16,8 +16,8 @@ import (
 	"github.com/ivtd/ivt/test/vm/guest"
 )
 
-// wakeTrials is how many changes a run makes for each type; `-count 10` makes ten thousand.
-const wakeTrials = 1000
+// wakeTrials is how many changes a run makes for each type; `-count 50` makes ten thousand.
+const wakeTrials = 200
 
 // The final wake: whatever is handed over, parked, resumed or adopted while interrupts arrive at random times, after the last
 // interrupt the present holder is woken at least once. So a driver that looks at its device whenever it is woken leaves none

@@ -82,7 +82,7 @@ func (s *vfio) Wire(ctx context.Context, c irq.Claim) (irq.Handler, error) {
 func (s *vfio) ready(c irq.Claim) error {
 	select {
 	case <-s.gone:
-		return s.sourceGone("connect", c.Vector)
+		return s.sourceGone("connect", c.Vector, nil)
 	default:
 	}
 	if r := s.group.taking; r != nil {
@@ -91,8 +91,8 @@ func (s *vfio) ready(c irq.Claim) error {
 	return s.enable(c.Vector)
 }
 
-func (s *vfio) sourceGone(operation string, v irq.Vector) error {
-	return &irq.Error{Code: irq.ErrNotConnected, Operation: operation, Vector: v, Reason: irq.ReasonSourceGone,
+func (s *vfio) sourceGone(operation string, v irq.Vector, err error) error {
+	return &irq.Error{Code: irq.ErrNotConnected, Operation: operation, Vector: v, Reason: irq.ReasonSourceGone, Err: err,
 		Detail: "the device is leaving or has left", Remedies: []string{"plug it in again, or bind it to vfio-pci again"}}
 }
 
@@ -146,7 +146,7 @@ func (s *vfio) point(v irq.Vector, w *wire, fd int) error {
 	case isErrno(err, syscall.EBUSY) && v.Type == "intx":
 		return s.lineBusy(v, err)
 	case isErrno(err, syscall.ENODEV):
-		return errors.Join(s.sourceGone("connect", v), err)
+		return s.sourceGone("connect", v, err)
 	}
 	return err
 }
