@@ -38,7 +38,7 @@ func TestTheFirstDriverInEachLanguage(t *testing.T) {
 		{name: "Python", tool: "python3", cure: "apt-get install python3", command: func(v string) []string { return []string{"python3", "others/driver.py", v} }},
 		{name: "C", tool: "gcc", cure: "apt-get install gcc libc6-dev", build: []string{"gcc", "-Wall", "-Werror", "-o", dir + "/c", "others/driver.c"},
 			command: func(v string) []string { return []string{dir + "/ivt", "connect", v, "--", dir + "/c"} }},
-		{name: "Rust", tool: "rustc", cure: "apt-get install rustc", build: []string{"rustc", "-o", dir + "/rs", "others/driver.rs"},
+		{name: "Rust", tool: "rustc", cure: "apt-get install rustc", build: []string{"rustc", "--edition", "2021", "-o", dir + "/rs", "others/driver.rs"},
 			command: func(v string) []string { return []string{dir + "/ivt", "connect", v, "--", dir + "/rs"} }},
 	} {
 		t.Run(language.name, func(t *testing.T) {
