@@ -89,6 +89,7 @@ func Run(ctx context.Context, o Options) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	s.forget()
 	pkgs, err := s.builder.packages(ctx, o.Packages)
 	if err != nil {
 		return false, err
@@ -266,8 +267,20 @@ func (s *suite) recall(key string) (r Result, ok bool) {
 	if err != nil || json.Unmarshal(text, &r) != nil {
 		return r, false
 	}
+	now := time.Now()
+	os.Chtimes(filepath.Join(s.Cache, "vm-results", key), now, now)
 	r.Cached = true
 	return r, true
+}
+
+// forget removes results that nobody asked for in a month.
+func (s *suite) forget() {
+	old, _ := filepath.Glob(filepath.Join(s.Cache, "vm-results", "*"))
+	for _, f := range old {
+		if info, err := os.Stat(f); err == nil && time.Since(info.ModTime()) > 30*24*time.Hour {
+			os.Remove(f)
+		}
+	}
 }
 
 // remember keeps a pass. A result that cannot be kept is run again, no more.

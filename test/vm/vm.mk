@@ -7,6 +7,7 @@ VMFLAGS = $(if $(KERNEL),-kernel $(subst $(empty) $(empty),$(comma),$(strip $(KE
 .PHONY: test-vm
 test-vm: setup-test ## tests on real kernels: KERNEL="6.1 own" PKG=./test/vm/bare RUN=regexp V=1
 	@$(VM) $(VMFLAGS) $(or $(PKG),./...)
+	@$(if $(PKG)$(RUN),:,IVT_VM_KERNELS=own $(GO) test -count=1 -run 'Noticed|Remembered' ./test/vm)
 
 .PHONY: vm-kernels vm-update
 vm-kernels: setup-test ## only fetch and build the kernels of test-vm
@@ -18,7 +19,9 @@ vm-update: setup-test ## look for newer ones of the same series
 vm-shell: setup-test ## a shell in a VM with the devices: KERNEL=6.12 (default own)
 	@$(VM) -shell -kernel $(or $(firstword $(KERNEL)),own) $(wildcard cmd/ivt cmd/ivtd examples/deaf)
 
-# DEMO=ivt adds the half that needs ivtd and its pci source.
-.PHONY: demo-vm
-demo-vm: setup-test ## two C drivers on one device: the first goes deaf; under ivt it does not
-	@$(VM) -kernel $(or $(firstword $(KERNEL)),6.12) -script test/vm/deaf/demo.sh ./examples/deaf -- bare
+DEAF = $(VM) -kernel $(or $(firstword $(KERNEL)),6.12) -script test/vm/deaf/demo.sh ./examples/deaf
+.PHONY: demo-vm demo-vm-ivt
+demo-vm: setup-test ## two C drivers on one device in a VM: the first goes deaf
+	@$(DEAF) -- bare
+demo-vm-ivt: setup-test ## the same two under ivt: the second gets 763, the first goes on
+	@$(DEAF) ./cmd/ivt ./cmd/ivtd -- ivt

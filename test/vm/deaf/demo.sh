@@ -25,7 +25,8 @@ bare)
 ivt)
 	command -v ivtd > /dev/null || fail "no ivtd in this VM"
 	# Without a policy devices are root's, who we are.
-	ivtd > /tmp/ivtd.log 2>&1 &
+	ivtd > /tmp/ivtd.log 2>&1 & daemon=$!
+	trap 'kill $daemon' EXIT
 	until ivt list > /dev/null 2>&1; do sleep 0.1; done
 	echo "\$ ivt connect --access device pci:$edu/msi/0 -- first $edu &"
 	ivt connect --access device pci:$edu/msi/0 -- first $edu "$group" 6 & one=$!

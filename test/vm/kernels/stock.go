@@ -44,7 +44,7 @@ func (g *Getter) fetch(ctx context.Context, series, key, have string) (dir, rele
 	}
 	release = newest(names, series)
 	if release == "" {
-		return "", "", fmt.Errorf("Debian's %s have no linux-image-%s", strings.Join(Suites, ", "), series)
+		return "", "", fmt.Errorf("no linux-image-%s in Debian %s", series, strings.Join(Suites, ", "))
 	}
 	name := series + "-" + release + "-" + key
 	if release == have {
