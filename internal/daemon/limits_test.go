@@ -62,7 +62,11 @@ func TestPerUserLimits(t *testing.T) {
 	}
 	startDriver(t, d.socket, asUser(t, 4243, 4242)).connect("soft:demo/3")
 	guests[0].kill()
-	d.becomes("soft:demo/1", irq.StateFree)
+	eventually(t, "it counts no more", func() bool {
+		d.users.mu.Lock()
+		defer d.users.mu.Unlock()
+		return d.users.all[4241].connections == 1
+	})
 	guests[2].connect("soft:demo/4")
 	_, refusal = guests[1].do(order{Do: "connect", Vectors: []string{"soft:demo/5", "soft:demo/6", "soft:demo/7", "soft:demo/8"}})
 	refused(t, refusal, irq.ErrInvalidParameter)
