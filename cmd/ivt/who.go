@@ -87,7 +87,9 @@ func (a *app) showAnswer(w *host.Answer) error {
 	for _, r := range w.Remedies {
 		fmt.Fprintf(o, "  try      %s\n", term.Safe(r))
 	}
-	a.showBlind(w.Blind)
+	if !w.Held() {
+		a.showBlind(w.Blind) // what could hide a holder; who has one need not know
+	}
 	return nil
 }
 
