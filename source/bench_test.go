@@ -211,3 +211,14 @@ func leakFree(t testing.TB) {
 		}
 	})
 }
+
+// pipe returns the two ends of a pipe, the reading one non-blocking.
+func pipe(t testing.TB) (r, w int) {
+	t.Helper()
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeAll(p[:]) })
+	return p[0], p[1]
+}

@@ -1,0 +1,82 @@
+//go:build linux
+
+package source
+
+import (
+	"encoding/binary"
+	"math"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ivtd/ivt/internal/kernel"
+	"github.com/ivtd/ivt/irq"
+)
+
+func TestConsumerSaysIvtAndTheHolder(t *testing.T) {
+	for _, test := range []struct {
+		holder irq.Holder
+		want   string
+	}{
+		{irq.Holder{PID: 4711, Label: "door"}, "ivtd:door@4711"},
+		{irq.Holder{PID: 4711, Command: "buttond"}, "ivtd:buttond@4711"},
+		{irq.Holder{PID: 4194304, Label: strings.Repeat("long", 20)}, "ivtd:longlonglonglonglo@4194304"},
+		{irq.Holder{PID: 1, Label: "\x1b[2J@root\n"}, "ivtd:-[2J-root-@1"},
+		{irq.Holder{PID: 1, Label: "тест"}, "ivtd:----@1"},
+		{irq.Holder{}, "ivtd:@0"},
+	} {
+		if got := consumer(test.holder); got != test.want || len(got) > 31 || !utf8.ValidString(got) {
+			t.Errorf("%+v: %q, want %q", test.holder, got, test.want)
+		}
+	}
+}
+
+// Edges are numbered from 1, and the number wraps: a gap is what the kernel dropped.
+func TestMissedEdges(t *testing.T) {
+	for _, test := range []struct {
+		last   uint64
+		number uint32
+		want   uint64
+	}{{0, 1, 0}, {0, 5, 4}, {7, 8, 0}, {7, 100, 92}, {math.MaxUint32, 0, 0}, {math.MaxUint32 - 1, 2, 3}} {
+		l := &gpioLine{last: new(atomic.Uint64)}
+		l.last.Store(test.last)
+		if got := l.missed(test.number); got != test.want {
+			t.Errorf("after %d comes %d: %d missed, want %d", test.last, test.number, got, test.want)
+		}
+	}
+}
+
+// The total of UIO is a number of 32 bits that wraps; what moved is its difference.
+func TestUIOTotalWraps(t *testing.T) {
+	for _, test := range []struct {
+		before uint64
+		now    uint32
+		want   uint32
+	}{{0, 1, 1}, {math.MaxUint32, 4, 5}, {100, 100, 0}} {
+		r, w := pipe(t)
+		u := &uio{fd: r, key: 1, total: new(atomic.Uint64)}
+		u.total.Store(test.before)
+		if _, err := kernel.Write(w, binary.NativeEndian.AppendUint32(nil, test.now)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := u.moved(); got != test.want || err != nil || u.total.Load() != uint64(test.now) {
+			t.Errorf("from %d to %d: %d, %v", test.before, test.now, got, err)
+		}
+	}
+}
+
+func TestGPIOSettings(t *testing.T) {
+	got, err := readGPIOSettings(Config{Settings: map[string]any{"edges": "rising", "bias": "pull-up", "active_low": true, "debounce": "5ms", "ring": 64, "shareable": false}})
+	want := gpioSettings{flags: kernel.GPIOInput | kernel.GPIORising | kernel.GPIOPullUp | kernel.GPIOActiveLow, debounce: 5e6, ring: 64}
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(gpioSettings{})); d != "" || err != nil {
+		t.Errorf("%v %s", err, d)
+	}
+	for key, value := range map[string]any{"edges": "up", "bias": "none", "debounce": "1h", "ring": 2048, "budget": 1} {
+		if _, err := readGPIOSettings(Config{Settings: map[string]any{key: value}}); !contains(err, `"`+key+`"`) {
+			t.Errorf("%s = %v: %v", key, value, err)
+		}
+	}
+}
