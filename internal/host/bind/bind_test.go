@@ -68,42 +68,42 @@ func TestBindWritesWhatItSays(t *testing.T) {
 	}
 }
 
-// A step that fails, whichever it is, leaves the machine as it was; bind and unbind, with and without persistence.
+// A step that fails, whichever it is, leaves the machine as it was; bind and unbind, with and without persistence, from a
+// driver and from none.
 func TestEveryFailurePutsEverythingBack(t *testing.T) {
 	for _, persist := range []bool{false, true} {
 		for _, driver := range []string{"e1000e", ""} {
-			for _, operation := range []string{"bind", "unbind"} {
-				for fail := 1; ; fail++ {
-					tr := newTree(t)
-					tr.device(nic, "0x020000", driver, "4")
-					o := Options{Root: tr.root, Persist: persist}
-					p, err := Bind(t.Context(), nic, o)
-					if err == nil && operation == "unbind" {
-						err = tr.do(p)
-						if err == nil {
-							p, err = Unbind(t.Context(), nic, o)
-						}
-					}
-					if err != nil {
-						t.Fatal(err)
-					}
-					before := tr.state()
-					tr.fail = fail
-					err = tr.do(p)
-					if fail > len(p.Steps) {
-						if err != nil {
-							t.Errorf("%s: %v", operation, err)
-						}
-						break
-					}
-					if !errors.Is(err, errSimulated) {
-						t.Errorf("%s, step %d: %v", operation, fail, err)
-					}
-					if diff := cmp.Diff(before, tr.state()); diff != "" {
-						t.Errorf("%s from %q, persist %v, step %d (%s): not put back:\n%s", operation, driver, persist, fail, p.Steps[fail-1].Command(), diff)
-					}
-				}
+			tr := newTree(t)
+			tr.device(nic, "0x020000", driver, "4")
+			o := Options{Root: tr.root, Persist: persist}
+			tr.failEach(func() (*Plan, error) { return Bind(t.Context(), nic, o) })
+			tr.failEach(func() (*Plan, error) { return Unbind(t.Context(), nic, o) })
+		}
+	}
+}
+
+// failEach lets each step of a plan fail in turn, then none.
+func (tr *tree) failEach(plan func() (*Plan, error)) {
+	tr.t.Helper()
+	for tr.fail = 1; ; tr.fail++ {
+		p, err := plan()
+		if err != nil {
+			tr.t.Fatal(err)
+		}
+		before := tr.state()
+		err = tr.do(p)
+		if tr.fail > len(p.Steps) {
+			if err != nil {
+				tr.t.Errorf("%s: %v", p.Operation, err)
 			}
+			tr.fail = 0
+			return
+		}
+		if !errors.Is(err, errSimulated) {
+			tr.t.Errorf("%s, step %d: %v", p.Operation, tr.fail, err)
+		}
+		if diff := cmp.Diff(before, tr.state()); diff != "" {
+			tr.t.Errorf("%s, step %d (%s): not put back:\n%s", p.Operation, tr.fail, p.Steps[tr.fail-1].Command(), diff)
 		}
 	}
 }
@@ -176,7 +176,7 @@ func TestPersist(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `# Written by ivt bind --persist; ivt unbind --persist 0000:00:06.0 removes it.
-ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:00:06.0", ATTR{vendor}=="0x8086", ATTR{device}=="0x10d3", ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci", RUN+="/bin/sh -c 'echo 0000:00:06.0 > /sys/bus/pci/drivers_probe'"
+ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:00:06.0", ATTR{vendor}=="0x8086", ATTR{device}=="0x10d3", ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci", RUN+="/bin/sh -c 'test -e /sys/bus/pci/drivers/vfio-pci/0000:00:06.0 || { echo 0000:00:06.0 > /sys/bus/pci/devices/0000:00:06.0/driver/unbind; echo 0000:00:06.0 > /sys/bus/pci/drivers_probe; }'"
 `
 	if diff := cmp.Diff(want, tr.state()["/etc/udev/rules.d/70-ivt-0000:00:06.0.rules"]); diff != "" {
 		t.Errorf("rule (-want +got):\n%s", diff)
@@ -201,6 +201,16 @@ ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:00:06.0", ATTR{vendor}=="0x8086",
 	}
 	if diff := cmp.Diff(map[string]string{nic: "e1000e override (null)"}, tr.state()); diff != "" {
 		t.Errorf("in the end (-want +got):\n%s", diff)
+	}
+}
+
+// A disk that the initramfs mounted is not torn away at boot.
+func TestPersistLeavesDisksThatHaveTheirDriver(t *testing.T) {
+	for class, takes := range map[string]bool{"0x010802": false, "0x020000": true} {
+		text := ruleText(Device{Address: disk, Vendor: "0x1b36", Product: "0x0010", Class: class}, "vfio-pci")
+		if strings.Contains(text, "driver/unbind") != takes {
+			t.Errorf("class %s: %s", class, text)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 )
 
 // A record is what a function had before Bind; it lives in /run, so a boot forgets it.
@@ -37,12 +38,17 @@ func (m *machine) record(d Device) *record {
 // rulePath is the udev rule of a function. It sorts before 80-drivers.rules, which loads drivers.
 func rulePath(address string) string { return "/etc/udev/rules.d/70-ivt-" + address + ".rules" }
 
-// ruleText writes the rule. It names the kind of function too, so that another card in the same slot is left alone.
-// drivers_probe does nothing to a function that has a driver already: one that the initramfs took is not torn away.
+// ruleText writes the rule. It names the kind of function too, so that another card in the same slot is left alone. The
+// function's own driver may be there before the rule is: built in, from the initramfs, or loaded for another card of the
+// kind. It is taken from it, but for disks: what the initramfs mounted is not torn away.
 func ruleText(d Device, driver string) string {
+	take := fmt.Sprintf("echo %[1]s > /sys/bus/pci/devices/%[1]s/driver/unbind; ", d.Address)
+	if strings.HasPrefix(d.Class, "0x01") {
+		take = ""
+	}
 	return fmt.Sprintf(`# Written by ivt bind --persist; ivt unbind --persist %[1]s removes it.
-ACTION=="add", SUBSYSTEM=="pci", KERNEL=="%[1]s", ATTR{vendor}=="%[2]s", ATTR{device}=="%[3]s", ATTR{driver_override}="%[4]s", RUN{builtin}+="kmod load %[4]s", RUN+="/bin/sh -c 'echo %[1]s > /sys/bus/pci/drivers_probe'"
-`, d.Address, d.Vendor, d.Product, driver)
+ACTION=="add", SUBSYSTEM=="pci", KERNEL=="%[1]s", ATTR{vendor}=="%[2]s", ATTR{device}=="%[3]s", ATTR{driver_override}="%[4]s", RUN{builtin}+="kmod load %[4]s", RUN+="/bin/sh -c 'test -e /sys/bus/pci/drivers/%[4]s/%[1]s || { %[5]secho %[1]s > /sys/bus/pci/drivers_probe; }'"
+`, d.Address, d.Vendor, d.Product, driver, take)
 }
 
 // fileStep writes a file of ours, and undoes to what was there.

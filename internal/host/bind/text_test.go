@@ -32,7 +32,7 @@ in use: pid 42 (evil\x1b[2J) has /dev/ttyS4 open
  1. give it to vfio-pci at every boot
       write /etc/udev/rules.d/70-ivt-0000:00:06.0.rules
         # Written by ivt bind --persist; ivt unbind --persist 0000:00:06.0 removes it.
-        ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:00:06.0", ATTR{vendor}=="0x8086", ATTR{device}=="0x10d3", ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci", RUN+="/bin/sh -c 'echo 0000:00:06.0 > /sys/bus/pci/drivers_probe'"
+        ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:00:06.0", ATTR{vendor}=="0x8086", ATTR{device}=="0x10d3", ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci", RUN+="/bin/sh -c 'test -e /sys/bus/pci/drivers/vfio-pci/0000:00:06.0 || { echo 0000:00:06.0 > /sys/bus/pci/devices/0000:00:06.0/driver/unbind; echo 0000:00:06.0 > /sys/bus/pci/drivers_probe; }'"
  2. keep what it had
       write /run/ivt/bind/0000:00:06.0.json
         {"address":"0000:00:06.0","vendor":"0x8086","product":"0x10d3","previous":"e1000e","override":"","driver":"vfio-pci"}
