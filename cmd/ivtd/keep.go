@@ -51,14 +51,16 @@ func (o *options) keep(log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv(ownSocketEnv) != "" {
-		os.Remove(os.Getenv(ownSocketEnv)) // if it is gone already that is as well
+	for _, path := range []string{os.Getenv(ownSocketEnv), os.Getenv(publicPathEnv)} {
+		if path != "" {
+			os.Remove(path) // if it is gone already that is as well
+		}
 	}
 	os.Exit(status)
 	return nil
 }
 
-// files are what every worker inherits: the sockets first, then the lock, if there is one.
+// files are what every worker inherits: the sockets first, then the public one and the lock, if there are any.
 func (o *options) files(log *slog.Logger, in **keeper.Inherited) ([]*os.File, error) {
 	if *in != nil {
 		return (*in).Files, nil // by an upgrade in place; IVTD_LISTENERS is in the environment still
@@ -69,7 +71,8 @@ func (o *options) files(log *slog.Logger, in **keeper.Inherited) ([]*os.File, er
 	}
 	*in = stored
 	if len(sockets) > 0 {
-		return sockets, setListeners(len(sockets))
+		public, err := o.publicFile(log, len(sockets))
+		return append(sockets, public...), errors.Join(err, setListeners(len(sockets)))
 	}
 	lock, listeners, err := o.listen(log)
 	if err != nil {
@@ -85,6 +88,14 @@ func (o *options) files(log *slog.Logger, in **keeper.Inherited) ([]*os.File, er
 		}
 		files = append(files, f)
 	}
+	public, err := o.publicFile(log, len(files))
+	if err != nil {
+		if lock != nil {
+			os.Remove(o.places.Socket) // ours, and nobody was served
+		}
+		return nil, err
+	}
+	files = append(files, public...)
 	if lock != nil {
 		files = append(files, lock.File())
 	}
@@ -112,9 +123,13 @@ func (o *options) work(log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	public, err := inheritedPublic()
+	if err != nil {
+		return err
+	}
 	c := daemon.Config{Policy: p, Store: store, Left: left}
 	w := worker{store: store, durable: os.Getenv(durableEnv) != ""}
-	return o.attend(c, w, log, listeners, signals)
+	return o.attend(c, w, log, listeners, public, signals)
 }
 
 func inheritedListeners() ([]net.Listener, error) {

@@ -25,6 +25,7 @@ type options struct {
 	check          bool
 	showVersion    bool
 	alone          bool // without a keeper
+	public         string
 	places         daemon.Places
 	mustConfig     bool
 }
@@ -72,6 +73,7 @@ for ivtd's own user. SIGHUP reads the policy again, SIGTERM ends it.`,
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.BoolVar(&o.showVersion, "version", false, "print the version")
+	f.StringVar(&o.public, "listen", "", "serve the page and /metrics to everybody who gets there: `host:port`, or unix:/path (default: nobody)")
 	f.BoolVar(&o.alone, "no-keeper", false, "one process instead of two: its death releases everybody")
 	c.MarkFlagsMutuallyExclusive("user", "system")
 	return c
@@ -91,6 +93,11 @@ func (o *options) run(cmd *cobra.Command) error {
 	}
 	if err := o.resolve(); err != nil {
 		return err
+	}
+	if o.public != "" {
+		if _, _, err := parseListen(o.public); err != nil {
+			return err
+		}
 	}
 	if o.check {
 		return o.checkConfig(cmd)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -37,7 +38,17 @@ func (o *options) serve(log *slog.Logger) error {
 	if lock != nil {
 		defer lock.Close()
 	}
-	return o.attend(daemon.Config{Policy: p}, worker{}, log, listeners, signals)
+	public, err := o.listenPublic(log)
+	if err != nil {
+		for _, l := range listeners {
+			l.Close() // takes our own socket away again
+		}
+		return err
+	}
+	if path, ok := strings.CutPrefix(o.public, "unix:"); ok {
+		defer os.Remove(path)
+	}
+	return o.attend(daemon.Config{Policy: p}, worker{}, log, listeners, public, signals)
 }
 
 // listen takes what socket activation hands down, or makes the socket.
@@ -66,8 +77,8 @@ func (o *options) listen(log *slog.Logger) (*daemon.Lock, []net.Listener, error)
 	return lock, []net.Listener{l}, nil
 }
 
-// attend serves until a signal ends it, or a listener fails.
-func (o *options) attend(c daemon.Config, w worker, log *slog.Logger, listeners []net.Listener, signals <-chan os.Signal) error {
+// attend serves until a signal ends it, or a listener fails. public is nil without --listen.
+func (o *options) attend(c daemon.Config, w worker, log *slog.Logger, listeners []net.Listener, public net.Listener, signals <-chan os.Signal) error {
 	root, err := host.Open("/")
 	if err != nil {
 		return err
@@ -86,6 +97,9 @@ func (o *options) attend(c daemon.Config, w worker, log *slog.Logger, listeners 
 	}
 	watch, stopWatch := context.WithCancel(context.Background())
 	serving.Go(func() { daemon.Watchdog(watch, s) })
+	if public != nil {
+		serving.Go(func() { servePublic(watch, public, s, root, log) })
+	}
 	if err := w.ready(); err != nil {
 		log.Error("tell the keeper", "err", err)
 	}

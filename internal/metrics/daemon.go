@@ -15,87 +15,113 @@ type Registry interface {
 	List(source string, after irq.Vector) iter.Seq[irq.Info]
 }
 
-// Restarts are the counts of the keeper's side. Nil means that there is none.
-type Restarts struct {
-	Workers  uint64 // workers started, the present one included
-	Adopted  uint64 // connections taken over by the present worker
-	Released uint64 // that could not be taken over
+// Server are the counts that the registry does not have.
+type Server struct {
+	Sessions int    // open now
+	Workers  uint64 // started by the keeper, the present one included; 0 without a keeper
+	Adopted  int    // connections that the present worker took over from its predecessor
+	Ended    int    // whose holders ended while no worker ran
+	Released int    // that could not be taken over
 }
+
+// MostVectors is how many vectors have series of their own: the first ones that somebody holds or waits for, by name. Those
+// beyond are in their source's totals, and ivt_vectors_without_series says how many they are.
+const MostVectors = 10000
 
 type daemon struct {
 	registry Registry
-	restarts func() *Restarts
+	server   func() Server
 }
 
-// Daemon collects what ivtd knows of itself. The labels of a vector are its name and its source; who holds it is not a label, for
-// that would be a new series at each connect, and on a port that everybody may read it is nobody's business.
-func Daemon(r Registry, restarts func() *Restarts) prometheus.Collector { return &daemon{r, restarts} }
+// Daemon collects what ivtd knows of itself; server may be nil. The labels of a vector are its name and its source; who holds it
+// is not a label, for that would be a new series at each connect, and on a port that everybody may read it is nobody's business.
+func Daemon(r Registry, server func() Server) prometheus.Collector { return &daemon{r, server} }
 
-var (
-	vectorLabels = []string{"source", "vector"}
-
-	connectionsDesc = desc("connections", "Connections, those in their grace included.")
-	orphansDesc     = desc("orphaned_connections", "Connections whose holder is gone and whose grace runs.")
-	waitingDesc     = desc("waiting_requests", "Requests that wait for vectors.")
-	sourcesDesc     = desc("sources", "Sources that are attached.")
-	vectorsDesc     = desc("vectors", "Vectors of attached sources.")
-	refusalsDesc    = desc("refusals_total", "Requests that were refused, by Windows error code.", "code", "name")
-	stormsDesc      = desc("storms_total", "Vectors masked because of unproductive interrupts.")
-	ringsDesc       = desc("rings_total", "Holders woken once more because in doubt.")
-	gapsDesc        = desc("lost_interrupts_total", "Interrupts that the kernel dropped before ivt saw them.")
-	overdueDesc     = desc("overdue_holders_total", "Holders that kept a level line masked beyond the deadline.")
-	eventsDesc      = desc("events_total", "Events of history.")
-	workersDesc     = desc("worker_starts_total", "Workers that the keeper has started.")
-	adoptedDesc     = desc("adopted_connections", "Connections that the present worker took over from its predecessor.")
-	unadoptedDesc   = desc("unadopted_connections", "Connections that could not be taken over and were released.")
-
-	arrivedDesc   = desc("vector_interrupts_total", "Interrupts that arrived, where ivtd or the kernel counts them.", vectorLabels...)
-	takenDesc     = desc("vector_taken_total", "Interrupts that the holder took.", vectorLabels...)
-	unhandledDesc = desc("vector_unhandled_total", "Interrupts that the holder says were not its own.", vectorLabels...)
-	maskedDesc    = desc("vector_masked", "1 while the vector is masked.", vectorLabels...)
-	stormDesc     = desc("vector_storm", "1 while the vector is masked because of a storm.", vectorLabels...)
-	holdersDesc   = desc("vector_holders", "Connections on the vector.", vectorLabels...)
-	queueDesc     = desc("vector_waiting", "Requests that wait for the vector.", vectorLabels...)
-)
-
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc(prometheus.BuildFQName("ivt", "", name), help, labels, nil)
-}
-
-func (d *daemon) Describe(c chan<- *prometheus.Desc) { prometheus.DescribeByCollect(d, c) }
+func (d *daemon) Describe(c chan<- *prometheus.Desc) { describe(c, daemonDescs) }
 
 func (d *daemon) Collect(c chan<- prometheus.Metric) {
 	s := d.registry.Stats()
 	gauge(c, connectionsDesc, float64(s.Connections))
 	gauge(c, orphansDesc, float64(s.Orphans))
 	gauge(c, waitingDesc, float64(s.Waiting))
-	gauge(c, sourcesDesc, float64(s.Sources))
 	gauge(c, vectorsDesc, float64(s.Vectors))
 	counter(c, stormsDesc, s.Storms)
 	counter(c, ringsDesc, s.Rang)
-	counter(c, gapsDesc, s.Lost)
+	counter(c, lostDesc, s.Lost)
 	counter(c, overdueDesc, s.Overdue)
 	counter(c, eventsDesc, s.Sequence)
-	refusals(c, s.Refusals)
-	if d.restarts != nil {
-		if r := d.restarts(); r != nil {
-			counter(c, workersDesc, r.Workers)
-			gauge(c, adoptedDesc, float64(r.Adopted))
-			gauge(c, unadoptedDesc, float64(r.Released))
-		}
+	refusals(c, func(code irq.Code) uint64 { return s.Refusals[code] })
+	if d.server != nil {
+		d.server().collect(c)
 	}
-	for v := range d.registry.List("", irq.Vector{}) {
-		if len(v.Holders) > 0 || v.Waiting > 0 {
-			vector(c, &v)
-		}
+	d.vectors(c)
+}
+
+func (s Server) collect(c chan<- prometheus.Metric) {
+	gauge(c, sessionsDesc, float64(s.Sessions))
+	if s.Workers > 0 {
+		counter(c, workersDesc, s.Workers)
+		gauge(c, adoptedDesc, float64(s.Adopted), "adopted")
+		gauge(c, adoptedDesc, float64(s.Ended), "ended")
+		gauge(c, adoptedDesc, float64(s.Released), "released")
 	}
 }
 
 // refusals has a series for each code, zero or not: an alert on a rate needs the zero.
-func refusals(c chan<- prometheus.Metric, counts map[irq.Code]uint64) {
+func refusals(c chan<- prometheus.Metric, count func(irq.Code) uint64) {
 	for _, code := range irq.Codes() {
-		counter(c, refusalsDesc, counts[code], strconv.FormatUint(uint64(code), 10), code.Name())
+		counter(c, refusalsDesc, count(code), strconv.FormatUint(uint64(code), 10), code.Name())
 	}
+}
+
+// total is of one source.
+type total struct{ vectors, held, arrived, taken, unhandled uint64 }
+
+// vectors goes over all vectors once, without holding anything up: the list takes a few at a time.
+func (d *daemon) vectors(c chan<- prometheus.Metric) {
+	sources := map[string]*total{}
+	shown, beyond := 0, 0
+	for v := range d.registry.List("", irq.Vector{}) {
+		t := sources[v.Vector.Source]
+		if t == nil {
+			t = &total{}
+			sources[v.Vector.Source] = t
+		}
+		t.add(&v)
+		switch {
+		case len(v.Holders) == 0 && v.Waiting == 0:
+		case shown == MostVectors:
+			beyond++
+		default:
+			shown++
+			vector(c, &v)
+		}
+	}
+	gauge(c, sourcesDesc, float64(len(sources)))
+	gauge(c, beyondDesc, float64(beyond))
+	for name, t := range sources {
+		t.collect(c, name)
+	}
+}
+
+func (t *total) add(v *irq.Info) {
+	t.vectors++
+	if len(v.Holders) > 0 {
+		t.held++
+	}
+	if v.Counted {
+		t.arrived += v.Arrived
+		t.taken += v.Taken
+	}
+	t.unhandled += v.Unhandled
+}
+
+func (t *total) collect(c chan<- prometheus.Metric, source string) {
+	gauge(c, sourceVectorsDesc, float64(t.vectors), source)
+	gauge(c, sourceHeldDesc, float64(t.held), source)
+	counter(c, sourceArrivedDesc, t.arrived, source)
+	counter(c, sourceTakenDesc, t.taken, source)
+	counter(c, sourceUnhandledDesc, t.unhandled, source)
 }
 
 func vector(c chan<- prometheus.Metric, v *irq.Info) {
@@ -105,23 +131,13 @@ func vector(c chan<- prometheus.Metric, v *irq.Info) {
 		counter(c, takenDesc, v.Taken, labels...)
 		counter(c, unhandledDesc, v.Unhandled, labels...)
 	}
-	gauge(c, maskedDesc, oneIf(v.Masked), labels...)
-	gauge(c, stormDesc, oneIf(v.Storm), labels...)
-	gauge(c, holdersDesc, float64(len(v.Holders)), labels...)
-	gauge(c, queueDesc, float64(v.Waiting), labels...)
+	gauge(c, unacknowledgedDesc, float64(len(v.Overdue)), labels...)
+	states(c, v.Masked, v.Storm, len(v.Holders), v.Waiting, labels)
 }
 
-func gauge(c chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
-	c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
-}
-
-func counter(c chan<- prometheus.Metric, d *prometheus.Desc, value uint64, labels ...string) {
-	c <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
-}
-
-func oneIf(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
+func states(c chan<- prometheus.Metric, masked, storm bool, holders, waiting int, labels []string) {
+	gauge(c, maskedDesc, oneIf(masked), labels...)
+	gauge(c, stormDesc, oneIf(storm), labels...)
+	gauge(c, holdersDesc, float64(holders), labels...)
+	gauge(c, queueDesc, float64(waiting), labels...)
 }

@@ -25,6 +25,7 @@ type Options struct {
 	Token    string        // in the address; "" lets everybody in
 	AnyHost  bool          // behind a proxy: Host may be anything
 	Interval time.Duration // between two pictures; default one second
+	Metrics  http.Handler  // also served, under /metrics; nil: not
 }
 
 // Serve serves the page on l until ctx ends. Viewers are cut off then.
@@ -40,7 +41,12 @@ func Serve(ctx context.Context, l net.Listener, f Feed, o Options) error {
 	if !o.AnyHost {
 		g.hosts = loopbackHosts(l.Addr())
 	}
-	g.next = handler(ctx, f, o.Interval, &work)
+	mux := http.NewServeMux()
+	mux.Handle("/", handler(ctx, f, o.Interval, &work))
+	if o.Metrics != nil {
+		mux.Handle("GET /metrics", o.Metrics)
+	}
+	g.next = mux
 	s := &http.Server{Handler: g, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	work.Go(func() {

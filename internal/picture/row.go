@@ -60,6 +60,8 @@ func (r *Row) Who() string {
 // Short names a holder in a word: command and pid of a process, the handler's name of a kernel driver.
 func Short(h irq.Holder) string {
 	switch {
+	case h.Kind == irq.HolderProcess && h.PID == 0:
+		return "a process" // which one is not told
 	case h.Kind == irq.HolderProcess && h.Label != "" && h.Label != h.Command:
 		return h.Command + "[" + itoa(h.PID) + "] " + h.Label
 	case h.Kind == irq.HolderProcess:

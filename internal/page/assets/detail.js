@@ -53,6 +53,7 @@ function facts(r) {
 function holder(h) {
   if (h.kind === 'kernel') return `the kernel's driver ${h.driver ?? 'unknown'}${h.device ? ' for ' + h.device : ''}`;
   if (h.kind !== 'process') return `unknown${h.label ? ': ' + h.label : ''}`;
+  if (!h.pid) return 'a process';
   return `${h.command ?? '?'} (pid ${h.pid}${h.uid !== undefined ? ', uid ' + h.uid : ''}${h.unit ? ', ' + h.unit : ''}${h.label ? ', “' + h.label + '”' : ''})${h.since ? ' since ' + new Date(h.since).toLocaleString('en-GB') : ''}`;
 }
 function finding(f) {

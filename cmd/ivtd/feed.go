@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/ivtd/ivt"
+	"github.com/ivtd/ivt/internal/daemon"
+	"github.com/ivtd/ivt/internal/doctor"
+	"github.com/ivtd/ivt/internal/host"
+	"github.com/ivtd/ivt/internal/picture"
+	"github.com/ivtd/ivt/irq"
+)
+
+// publicFeed is what the page of --listen shows: the public side of the registry, and the kernel's interrupts without processes.
+type publicFeed struct {
+	public *daemon.Public
+	server *daemon.Server
+	root   *host.Root
+}
+
+const (
+	mostFree   = 10000 // free vectors on the page: more make no better picture, and cost every viewer
+	mostEvents = 500   // of history
+)
+
+// Live is always true: ivtd is there.
+func (f *publicFeed) Live() bool { return true }
+
+// Picture reads the kernel's side and joins ours.
+func (f *publicFeed) Picture(ctx context.Context) (*picture.Picture, error) {
+	p, err := picture.Take(ctx, picture.From{Root: f.root, Parts: host.PartList | host.PartCounts | host.PartAffinity | host.PartSystem})
+	if err != nil {
+		return nil, err
+	}
+	p.Rows = slices.DeleteFunc(p.Rows, func(r picture.Row) bool { return !f.visible(&r) })
+	for i := range p.Rows {
+		p.Rows[i].Holders = daemon.Impersonal(p.Rows[i].Holders)
+	}
+	left := 0
+	p.Join(f.vectors(&left))
+	if left > 0 {
+		p.Blind = append(p.Blind, host.Blind{What: "free vectors", Why: "there are very many, and these are not shown here", Cure: "ivt list"})
+	}
+	p.Daemon = f.status()
+	return p, nil
+}
+
+// visible asks the policy about every name of an interrupt of the kernel's.
+func (f *publicFeed) visible(r *picture.Row) bool {
+	for _, name := range append([]string{r.Name}, r.Aliases...) {
+		if v, err := irq.ParseVector(name); err == nil && !f.public.Visible(v) {
+			return false
+		}
+	}
+	return true
+}
+
+// vectors are those that are in use, and as many free ones as are bearable; left counts the rest.
+func (f *publicFeed) vectors(left *int) iter.Seq[irq.Info] {
+	return func(yield func(irq.Info) bool) {
+		free := 0
+		for v := range f.public.List("", irq.Vector{}) {
+			if v.State == irq.StateFree {
+				if free++; free > mostFree {
+					*left++
+					continue
+				}
+			}
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+func (f *publicFeed) status() *ivt.Status {
+	s := f.public.Stats()
+	return &ivt.Status{Vectors: s.Vectors, Connections: s.Connections, Orphans: s.Orphans, Waiting: s.Waiting, Sessions: f.server.Sessions(), Sequence: s.Sequence}
+}
+
+// Watch follows events.
+func (f *publicFeed) Watch(ctx context.Context, since uint64) iter.Seq2[ivt.Update, error] {
+	return func(yield func(ivt.Update, error) bool) {
+		for e, lost := range f.public.Watch(ctx, since) {
+			u := ivt.Update{Lost: lost}
+			if e.Kind != "" {
+				u.Event = &e
+			}
+			if !yield(u, nil) {
+				return
+			}
+		}
+	}
+}
+
+// History returns the past of a vector, of all for "".
+func (f *publicFeed) History(_ context.Context, vector string) ([]irq.Event, error) {
+	var v irq.Vector
+	if vector != "" {
+		var err error
+		if v, err = irq.ParseVector(vector); err != nil {
+			return nil, err
+		}
+		if !f.public.Visible(v) {
+			return nil, nil
+		}
+	}
+	return f.public.History(v, mostEvents)
+}
+
+// Findings are not for everybody: they quote the kernel's log and processes.
+func (f *publicFeed) Findings(context.Context) (*doctor.Report, error) {
+	return &doctor.Report{Machine: "this machine", Findings: []*doctor.Finding{}, Unseen: []doctor.Unseen{{What: "what is wrong", Why: "findings quote the kernel's log and processes, which not everybody may see", Cure: "on the machine: ivt doctor"}}}, nil
+}

@@ -1,0 +1,107 @@
+package metrics
+
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ivtd/ivt/irq"
+)
+
+var (
+	vectorLabels = []string{"source", "vector"}
+
+	connectionsDesc = desc("connections", "Connections, those in their grace included.")
+	orphansDesc     = desc("orphaned_connections", "Connections whose holder is gone and whose grace runs.")
+	waitingDesc     = desc("waiting_requests", "Requests that wait for vectors.")
+	sessionsDesc    = desc("sessions", "Sessions that are open.")
+	sourcesDesc     = desc("sources", "Sources that are attached.")
+	vectorsDesc     = desc("vectors", "Vectors of attached sources.")
+	beyondDesc      = desc("vectors_without_series", "Vectors that are held and have no series of their own, because there are too many.")
+	refusalsDesc    = desc("refusals_total", "Requests that were refused, by Windows error code.", "code", "name")
+	stormsDesc      = desc("storms_total", "Vectors masked because of unproductive interrupts.")
+	ringsDesc       = desc("rings_total", "Holders woken once more because in doubt.")
+	lostDesc        = desc("lost_interrupts_total", "Interrupts that the kernel dropped before ivt saw them.")
+	overdueDesc     = desc("overdue_holders_total", "Holders that kept a level line masked beyond the deadline.")
+	eventsDesc      = desc("events_total", "Events of history.")
+	workersDesc     = desc("worker_starts_total", "Workers that the keeper has started.")
+	adoptedDesc     = desc("adopted_connections", "Connections of its predecessor, by what the present worker did with them at its start.", "outcome")
+
+	sourceVectorsDesc   = desc("source_vectors", "Vectors of the source.", "source")
+	sourceHeldDesc      = desc("source_held_vectors", "Vectors of the source that somebody holds.", "source")
+	sourceArrivedDesc   = desc("source_interrupts_total", "Interrupts that arrived at all vectors of the source, where ivtd counts them.", "source")
+	sourceTakenDesc     = desc("source_taken_total", "Interrupts that holders took from all vectors of the source.", "source")
+	sourceUnhandledDesc = desc("source_unhandled_total", "Interrupts of the source that holders say were not their own.", "source")
+
+	arrivedDesc        = desc("vector_interrupts_total", "Interrupts that arrived, where ivtd or the kernel counts them.", vectorLabels...)
+	takenDesc          = desc("vector_taken_total", "Interrupts that the holder took.", vectorLabels...)
+	unhandledDesc      = desc("vector_unhandled_total", "Interrupts that the holder says were not its own.", vectorLabels...)
+	unacknowledgedDesc = desc("vector_unacknowledged_holders", "Holders that have not acknowledged the level line yet; it is masked until then.", vectorLabels...)
+	maskedDesc         = desc("vector_masked", "1 while the vector is masked.", vectorLabels...)
+	stormDesc          = desc("vector_storm", "1 while the vector is masked because of a storm.", vectorLabels...)
+	holdersDesc        = desc("vector_holders", "Connections on the vector.", vectorLabels...)
+	queueDesc          = desc("vector_waiting_requests", "Requests that wait for the vector.", vectorLabels...)
+
+	daemonDescs = []*prometheus.Desc{connectionsDesc, orphansDesc, waitingDesc, sessionsDesc, sourcesDesc, vectorsDesc, beyondDesc, refusalsDesc, stormsDesc,
+		ringsDesc, lostDesc, overdueDesc, eventsDesc, workersDesc, adoptedDesc, sourceVectorsDesc, sourceHeldDesc, sourceArrivedDesc, sourceTakenDesc,
+		sourceUnhandledDesc, arrivedDesc, takenDesc, unhandledDesc, unacknowledgedDesc, maskedDesc, stormDesc, holdersDesc, queueDesc}
+)
+
+var (
+	upDesc        = desc("up", "1 if ivtd answered.")
+	kernelDesc    = desc("irq_interrupts_total", "Interrupts of a Linux irq since boot. Each CPU's count wraps at 2^32 in the kernel.", "irq", "vector", "driver", "handler")
+	kernelCPUDesc = desc("irq_cpu_interrupts_total", "The same for each CPU.", "irq", "vector", "cpu")
+	heldDesc      = desc("irq_held", "1 if the irq has a handler.", "irq", "vector")
+	findingsDesc  = desc("findings", "Findings of ivt doctor, by severity.", "severity", "finding")
+
+	machineDescs = []*prometheus.Desc{upDesc, kernelDesc, kernelCPUDesc, heldDesc, findingsDesc, connectionsDesc, orphansDesc, waitingDesc, sessionsDesc,
+		vectorsDesc, beyondDesc, refusalsDesc, eventsDesc, arrivedDesc, maskedDesc, stormDesc, holdersDesc, queueDesc}
+)
+
+// names of all metrics that there are, by what they were described with.
+var names []string
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	full := prometheus.BuildFQName("ivt", "", name)
+	names = append(names, full)
+	return prometheus.NewDesc(full, help, labels, nil)
+}
+
+// Names returns the names of all metrics of this package.
+func Names() []string { return append(slices.Clone(names), "ivt_build_info") }
+
+func describe(c chan<- *prometheus.Desc, all []*prometheus.Desc) {
+	for _, d := range all {
+		c <- d
+	}
+}
+
+func gauge(c chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
+	c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, harmless(labels)...)
+}
+
+func counter(c chan<- prometheus.Metric, d *prometheus.Desc, value uint64, labels ...string) {
+	c <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), harmless(labels)...)
+}
+
+// maxLabel is the most of a foreign text that a label has, in bytes.
+const maxLabel = 256
+
+// harmless makes texts of strangers fit for a terminal and for the format, which takes UTF-8 only: one bad byte in the name of a
+// kernel's handler would cost the whole scrape.
+func harmless(labels []string) []string {
+	all := make([]string, len(labels))
+	for i, text := range labels {
+		if all[i] = irq.Printable(text); len(all[i]) > maxLabel {
+			all[i] = irq.Printable(all[i][:maxLabel])
+		}
+	}
+	return all
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
