@@ -103,7 +103,7 @@ type gpio struct {
 	config   Config
 	settings gpioSettings
 	spec     irq.SourceSpec
-	streams  *streams
+	streams  *Streams
 	source   *irq.Source
 	chip     int
 	gone     chan struct{}
@@ -126,7 +126,7 @@ func (gpioScheme) Open(_ context.Context, c Config) (Source, error) {
 	}
 	chip, err := kernel.GetGPIOChip(g.chip)
 	if err == nil {
-		g.streams, err = newStreams(c)
+		g.streams, err = NewStreams(c)
 	}
 	if err != nil {
 		kernel.Close(g.chip)
@@ -173,7 +173,7 @@ func (g *gpio) Wire(_ context.Context, c irq.Claim) (irq.Handler, error) {
 	if err := streamOnly(c); err != nil {
 		return nil, err
 	}
-	handler, err := g.streams.wire(c, false)
+	handler, err := g.streams.Wire(c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func (g *gpio) Wire(_ context.Context, c irq.Claim) (irq.Handler, error) {
 	l := g.lines[c.Vector.Index]
 	if l == nil {
 		if l, err = g.request(c); err != nil {
-			g.streams.unwire(c)
+			g.streams.Unwire(c)
 			return nil, err
 		}
 		g.lines[c.Vector.Index] = l
@@ -193,7 +193,7 @@ func (g *gpio) Wire(_ context.Context, c irq.Claim) (irq.Handler, error) {
 
 // Adopt takes over a claim, and with the first one the line.
 func (g *gpio) Adopt(c irq.Claim) (irq.Handler, error) {
-	handler, err := g.streams.adopt(c, false)
+	handler, err := g.streams.Adopt(c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ func (g *gpio) Adopt(c irq.Claim) (irq.Handler, error) {
 	l := g.lines[c.Vector.Index]
 	if l == nil {
 		if l, err = g.adoptLine(c); err != nil {
-			g.streams.unwire(c)
+			g.streams.Unwire(c)
 			return nil, err
 		}
 		g.lines[c.Vector.Index] = l
@@ -213,7 +213,7 @@ func (g *gpio) Adopt(c irq.Claim) (irq.Handler, error) {
 
 // Unwire ends the stream; after the last one the line is given back.
 func (g *gpio) Unwire(c irq.Claim) error {
-	g.streams.unwire(c)
+	g.streams.Unwire(c)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if l := g.lines[c.Vector.Index]; l != nil {
@@ -226,7 +226,7 @@ func (g *gpio) Unwire(c irq.Claim) error {
 }
 
 func (g *gpio) Descriptors(c irq.Claim) (Descriptors, error) {
-	return g.streams.descriptors(c)
+	return g.streams.Descriptors(c)
 }
 
 func (g *gpio) Doorbell(v irq.Vector, _ irq.Holder) (int, error) { return -1, noDoorbell(v) }
@@ -243,7 +243,7 @@ func (g *gpio) Close() error {
 	}
 	g.mu.Unlock()
 	kernel.Close(g.chip)
-	g.streams.close()
+	g.streams.Close()
 	return nil
 }
 

@@ -45,12 +45,12 @@ func (softScheme) Open(_ context.Context, c Config) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	streams, err := newStreams(c)
+	streams, err := NewStreams(c)
 	if err != nil {
 		return nil, err
 	}
 	if spec.Instance, err = streams.instance(c, c.Name); err != nil {
-		streams.close()
+		streams.Close()
 		return nil, fmt.Errorf("keep the instance of %s: %w", c.Name, err)
 	}
 	s := &soft{spec: spec, streams: streams, bells: newBells(streams.relay, streams.keep), gone: make(chan struct{})}
@@ -62,7 +62,7 @@ func (softScheme) Open(_ context.Context, c Config) (Source, error) {
 // are masked, counted, pended and shared) and out by the streams of the holders.
 type soft struct {
 	spec    irq.SourceSpec
-	streams *streams
+	streams *Streams
 	lines   *irq.Source
 	bells   *bells
 	gone    chan struct{} // never closed: there is nothing to unplug
@@ -79,20 +79,20 @@ func (s *soft) Attached(lines *irq.Source) {
 }
 
 func (s *soft) Wire(_ context.Context, c irq.Claim) (irq.Handler, error) {
-	return s.streams.wire(c, s.level())
+	return s.streams.Wire(c, s.level())
 }
 
-func (s *soft) Adopt(c irq.Claim) (irq.Handler, error) { return s.streams.adopt(c, s.level()) }
+func (s *soft) Adopt(c irq.Claim) (irq.Handler, error) { return s.streams.Adopt(c, s.level()) }
 func (s *soft) SetMask(irq.Vector, bool) error         { return nil } // the line holds back what is masked
 func (s *soft) Ring(irq.Vector) error                  { return nil } // the registry runs the handler
 
 func (s *soft) Unwire(c irq.Claim) error {
-	s.streams.unwire(c)
+	s.streams.Unwire(c)
 	return nil
 }
 
 func (s *soft) Descriptors(c irq.Claim) (Descriptors, error) {
-	return s.streams.descriptors(c)
+	return s.streams.Descriptors(c)
 }
 
 func (s *soft) Doorbell(v irq.Vector, raiser irq.Holder) (int, error) {
@@ -114,7 +114,7 @@ func (s *soft) Raise(v irq.Vector, count uint64) error {
 // Close revokes every copy of a doorbell or stream that is left.
 func (s *soft) Close() error {
 	s.bells.close()
-	s.streams.close()
+	s.streams.Close()
 	return nil
 }
 

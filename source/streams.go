@@ -11,8 +11,12 @@ import (
 	"github.com/ivtd/ivt/irq"
 )
 
-// streams are the streams of one source, by claim.
-type streams struct {
+// Streams are the streams of one source: what a source has that reads its interrupts itself and passes them on. Its Wiring
+// is then made of theirs: each claim gets a socket of its own, where the interrupts that the source gives to irq.Line.Raise
+// become records, and acknowledgements come back.
+//
+// Its methods may be called from any goroutine, for one claim in sequence.
+type Streams struct {
 	relay *relay
 	ack   Ack
 	keep  Keep
@@ -36,22 +40,23 @@ func (k claimKey) String() string {
 	return fmt.Sprintf("stream/%s/%d/%s/%d", k.vector.Type, k.vector.Index, k.connection, k.generation)
 }
 
-// newStreams starts the relay for a source; close ends its use.
-func newStreams(c Config) (*streams, error) {
+// NewStreams returns the streams of a source that is opened with c, with those that c.Keep has from a former process. Close
+// ends their use.
+func NewStreams(c Config) (*Streams, error) {
 	c = c.complete()
 	r, err := useRelay()
 	if err != nil {
 		return nil, fmt.Errorf("open %s: start the relay: %w", c.Name, err)
 	}
-	s := &streams{relay: r, ack: c.Ack, keep: c.Keep, open: map[claimKey]*stream{}, kept: map[string]Kept{}}
+	s := &Streams{relay: r, ack: c.Ack, keep: c.Keep, open: map[claimKey]*stream{}, kept: map[string]Kept{}}
 	for key, kept := range s.keep.All() {
 		s.kept[key] = kept
 	}
 	return s, nil
 }
 
-// wire opens the stream of a claim and returns its handler.
-func (s *streams) wire(c irq.Claim, level bool) (irq.Handler, error) {
+// Wire opens the stream of a claim and returns its handler.
+func (s *Streams) Wire(c irq.Claim, level bool) (irq.Handler, error) {
 	st, err := newStream(s.relay, c, level, s.ack)
 	if err != nil {
 		return nil, fmt.Errorf("open a stream for %s: %w", c.Vector, err)
@@ -64,8 +69,8 @@ func (s *streams) wire(c irq.Claim, level bool) (irq.Handler, error) {
 	return s.hold(c, st), nil
 }
 
-// adopt takes over the stream that a former process had opened for a claim.
-func (s *streams) adopt(c irq.Claim, level bool) (irq.Handler, error) {
+// Adopt takes over the stream that a former process had opened for a claim.
+func (s *Streams) Adopt(c irq.Claim, level bool) (irq.Handler, error) {
 	key := keyOf(c).String()
 	kept, ok := s.take(key)
 	if !ok || len(kept.FDs) != 2 {
@@ -86,7 +91,7 @@ func (s *streams) adopt(c irq.Claim, level bool) (irq.Handler, error) {
 	return s.hold(c, st), nil
 }
 
-func (s *streams) hold(c irq.Claim, st *stream) irq.Handler {
+func (s *Streams) hold(c irq.Claim, st *stream) irq.Handler {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open[keyOf(c)] = st
@@ -94,7 +99,7 @@ func (s *streams) hold(c irq.Claim, st *stream) irq.Handler {
 }
 
 // take removes and returns what was kept under key.
-func (s *streams) take(key string) (Kept, bool) {
+func (s *Streams) take(key string) (Kept, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kept, ok := s.kept[key]
@@ -104,7 +109,7 @@ func (s *streams) take(key string) (Kept, bool) {
 
 // instance returns the instance of a source whose descriptors do not tell: the kept one, if it is of the same
 // identity, else what the caller says or a new one.
-func (s *streams) instance(c Config, identity string) (string, error) {
+func (s *Streams) instance(c Config, identity string) (string, error) {
 	kept, ok := s.take(instanceKey)
 	closeAll(kept.FDs)
 	if was, instance, found := strings.Cut(string(kept.Value), "\n"); ok && found && was == identity {
@@ -117,7 +122,7 @@ func (s *streams) instance(c Config, identity string) (string, error) {
 const instanceKey = "instance"
 
 // takeAll removes and returns all that was kept under keys that begin with prefix.
-func (s *streams) takeAll(prefix string) map[string]Kept {
+func (s *Streams) takeAll(prefix string) map[string]Kept {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := map[string]Kept{}
@@ -130,8 +135,8 @@ func (s *streams) takeAll(prefix string) map[string]Kept {
 	return found
 }
 
-// unwire ends the stream of a claim (rule 5). One that is not there has ended.
-func (s *streams) unwire(c irq.Claim) {
+// Unwire ends the stream of a claim (rule 5). One that is not there has ended.
+func (s *Streams) Unwire(c irq.Claim) {
 	s.mu.Lock()
 	st := s.open[keyOf(c)]
 	delete(s.open, keyOf(c))
@@ -142,8 +147,8 @@ func (s *streams) unwire(c irq.Claim) {
 	}
 }
 
-// descriptors returns what the holder of a claim gets.
-func (s *streams) descriptors(c irq.Claim) (Descriptors, error) {
+// Descriptors returns what the holder of a claim gets.
+func (s *Streams) Descriptors(c irq.Claim) (Descriptors, error) {
 	s.mu.Lock()
 	st := s.open[keyOf(c)]
 	s.mu.Unlock()
@@ -154,7 +159,7 @@ func (s *streams) descriptors(c irq.Claim) (Descriptors, error) {
 }
 
 // end returns the holder's end of a stream. It stays the stream's: whoever keeps Unwire from running may copy it.
-func (s *streams) end(c irq.Claim) (int, error) {
+func (s *Streams) end(c irq.Claim) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.open[keyOf(c)]; st != nil {
@@ -163,8 +168,8 @@ func (s *streams) end(c irq.Claim) (int, error) {
 	return -1, notWired(c.Vector)
 }
 
-// close ends whatever is left, and the use of the relay.
-func (s *streams) close() {
+// Close ends whatever is left, and the use of the relay.
+func (s *Streams) Close() {
 	s.mu.Lock()
 	open, kept := s.open, s.kept
 	s.open, s.kept = map[claimKey]*stream{}, map[string]Kept{}

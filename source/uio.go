@@ -92,7 +92,7 @@ func (uioScheme) Check(c Config) error {
 type uio struct {
 	config  Config
 	spec    irq.SourceSpec
-	streams *streams
+	streams *Streams
 	line    *irq.Line
 	gone    chan struct{}
 	once    sync.Once
@@ -126,7 +126,7 @@ func (uioScheme) Open(_ context.Context, c Config) (Source, error) {
 		return nil, &irq.Error{Code: irq.ErrNoSuchDevice, Operation: "open", Name: c.Name, Reason: irq.ReasonNoSuchSource,
 			Detail: "there is no such UIO device", Remedies: []string{"ls /sys/class/uio", "ivt bind DEVICE uio_pci_generic"}, Err: err}
 	}
-	if u.streams, err = newStreams(c); err != nil {
+	if u.streams, err = NewStreams(c); err != nil {
 		return nil, err
 	}
 	if err := u.start(settings); err != nil {
@@ -281,7 +281,7 @@ func (u *uio) Wire(_ context.Context, c irq.Claim) (irq.Handler, error) {
 	if err := streamOnly(c); err != nil {
 		return nil, err
 	}
-	handler, err := u.streams.wire(c, u.level())
+	handler, err := u.streams.Wire(c, u.level())
 	if err != nil {
 		return nil, err
 	}
@@ -291,7 +291,7 @@ func (u *uio) Wire(_ context.Context, c irq.Claim) (irq.Handler, error) {
 		err = u.enable(true)
 	}
 	if err != nil {
-		u.streams.unwire(c)
+		u.streams.Unwire(c)
 		return nil, err
 	}
 	u.claims++
@@ -300,7 +300,7 @@ func (u *uio) Wire(_ context.Context, c irq.Claim) (irq.Handler, error) {
 
 // Adopt takes over a claim of a former process. The interrupt stays as it is.
 func (u *uio) Adopt(c irq.Claim) (irq.Handler, error) {
-	handler, err := u.streams.adopt(c, u.level())
+	handler, err := u.streams.Adopt(c, u.level())
 	if err == nil {
 		u.mu.Lock()
 		u.claims++
@@ -311,7 +311,7 @@ func (u *uio) Adopt(c irq.Claim) (irq.Handler, error) {
 
 // Unwire ends the stream; after the last one the interrupt is disabled.
 func (u *uio) Unwire(c irq.Claim) error {
-	u.streams.unwire(c)
+	u.streams.Unwire(c)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.claims--; u.claims > 0 {
@@ -346,7 +346,7 @@ func (u *uio) enable(on bool) error {
 func (u *uio) Ring(irq.Vector) error { return nil } // the registry runs the handler
 
 func (u *uio) Descriptors(c irq.Claim) (Descriptors, error) {
-	return u.streams.descriptors(c)
+	return u.streams.Descriptors(c)
 }
 
 func (u *uio) Doorbell(v irq.Vector, _ irq.Holder) (int, error) { return -1, noDoorbell(v) }
@@ -365,6 +365,6 @@ func (u *uio) Close() error {
 		u.config.Keep.Drop(uioKey)
 	}
 	u.mu.Unlock()
-	u.streams.close()
+	u.streams.Close()
 	return err
 }

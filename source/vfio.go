@@ -84,7 +84,7 @@ type vfio struct {
 	settings vfioSettings
 	spec     irq.SourceSpec
 	group    *iommuGroup
-	streams  *streams
+	streams  *Streams
 	lines    *irq.Source
 	gone     chan struct{}
 	goneOnce sync.Once
@@ -125,7 +125,7 @@ func (vfioScheme) Open(ctx context.Context, c Config) (Source, error) {
 		return nil, err
 	}
 	s := &vfio{f: f, config: c, settings: settings, gone: make(chan struct{}), device: -1, wires: map[irq.Vector]*wire{}}
-	if s.streams, err = newStreams(c); err != nil {
+	if s.streams, err = NewStreams(c); err != nil {
 		return nil, err
 	}
 	s.group = joinGroup(c.Root, f.group, way)
@@ -279,7 +279,7 @@ func (s *vfio) Close() error {
 		g.stopTaking()
 	}
 	g.leave()
-	s.streams.close()
+	s.streams.Close()
 	return nil
 }
 

@@ -92,7 +92,7 @@ func fakeFunction(t *testing.T, p *fakePort, settings map[string]any) *bench {
 			t.Fatal(err)
 		}
 	}
-	if s.streams, err = newStreams(c); err != nil {
+	if s.streams, err = NewStreams(c); err != nil {
 		t.Fatal(err)
 	}
 	if s.info, err = s.readInfo(); err == nil {

@@ -65,7 +65,7 @@ func (s *vfio) cutUnmask(w *wire) error {
 
 // wireSharer connects one more holder who asked to share; the first one brings our eventfd.
 func (s *vfio) wireSharer(w *wire, c irq.Claim) (irq.Handler, error) {
-	handler, err := s.streams.wire(c, true)
+	handler, err := s.streams.Wire(c, true)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (s *vfio) wireSharer(w *wire, c irq.Claim) (irq.Handler, error) {
 		err = s.collect(c.Vector, w)
 	}
 	if err != nil {
-		s.streams.unwire(c)
+		s.streams.Unwire(c)
 		return nil, fmt.Errorf("connect %s: %w", c.Vector, err)
 	}
 	return handler, nil

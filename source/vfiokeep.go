@@ -126,7 +126,7 @@ func (s *vfio) adoptWire(w *wire, c irq.Claim) (irq.Handler, error) {
 		if err := s.adoptCollector(w, c); err != nil {
 			return nil, err
 		}
-		return s.streams.adopt(c, true)
+		return s.streams.Adopt(c, true)
 	}
 	kept, ok := s.streams.take(keyOf(c).eventfd())
 	want := 1

@@ -184,7 +184,7 @@ func (s *vfio) unwire(c irq.Claim) (taking *taking, err error) {
 	if w == nil || !w.drop(c) {
 		return nil, nil // taken down with the device
 	}
-	if s.streams.unwire(c); len(w.claims) == 0 {
+	if s.streams.Unwire(c); len(w.claims) == 0 {
 		err = s.park(w)
 		w.release(s.streams.relay)
 	}

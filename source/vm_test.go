@@ -211,7 +211,7 @@ func (b *bell) die() {
 	b.in.fd = -1
 }
 
-func (s *streams) die() {
+func (s *Streams) die() {
 	for _, st := range s.open {
 		st.mu.Lock()
 		st.closed = true
