@@ -31,6 +31,6 @@ func (a *app) addCommands(root *cobra.Command) {
 	root.AddCommand(a.watchCommand(), a.historyCommand())
 	root.AddCommand(a.connectCommand(), a.raiseCommand(), a.checkCommand())
 	root.AddCommand(a.actionCommands()...)
-	root.AddCommand(a.doctorCommand(), a.bindCommand(), a.unbindCommand(), a.affinityCommand(), a.metricsCommand(), a.pageCommand())
+	root.AddCommand(a.doctorCommand(), a.bindCommand(), a.unbindCommand(), a.affinityCommand(), a.metricsCommand(), a.pageCommand(), a.topCommand())
 	a.addCommon(root)
 }

@@ -56,8 +56,8 @@ func (s *Sampler) Next(ctx context.Context) (*Picture, error) {
 		return nil, err
 	}
 	p := &Picture{Taken: s.now.taken, Machine: s.machine, Blind: slices.Clip(s.machine.Blind), Rows: slices.Clone(s.rows)}
-	if !s.Root.Live() && !s.machine.Taken.IsZero() {
-		p.Taken = s.machine.Taken
+	if !s.Root.Live() {
+		p.Taken = s.machine.Taken // zero if nobody knows
 	}
 	s.count(p)
 	if s.Dial != nil {
