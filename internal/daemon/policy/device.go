@@ -58,6 +58,7 @@ var (
 	edgeKinds      = []string{"rising", "falling", "both"}
 	biasKinds      = []string{"pull-up", "pull-down", "disabled"}
 	triggerKinds   = []string{"edge", "level"}
+	openKinds      = []string{"auto", "group", "cdev"}
 )
 
 func compileDevice(t deviceTable, bad func(key, text string)) Device {
@@ -81,6 +82,9 @@ func compileDevice(t deviceTable, bad func(key, text string)) Device {
 	put(d.Settings, "active_low", t.ActiveLow)
 	put(d.Settings, "shareable", t.Shareable)
 	put(d.Settings, "budget", inRange(t.Budget, 1, 4096, "budget", bad))
+	put(d.Settings, "ring", inRange(t.Ring, 16, 1024, "ring", bad))
+	put(d.Settings, "open", oneOf(t.Open, openKinds, "open", bad))
+	put(d.Settings, "unsafe_noiommu", t.NoIOMMU)
 	if t.Debounce != nil {
 		d.Settings["debounce"] = t.Debounce.parse("debounce", bad)
 	}

@@ -40,6 +40,9 @@ type deviceTable struct {
 	ActiveLow  *bool             `toml:"active_low"`
 	Trigger    *string           `toml:"trigger"`
 	Shareable  *bool             `toml:"shareable"`
+	Ring       *int              `toml:"ring"`
+	Open       *string           `toml:"open"`
+	NoIOMMU    *bool             `toml:"unsafe_noiommu"`
 }
 
 type allowTable struct {
