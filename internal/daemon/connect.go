@@ -157,7 +157,19 @@ func (s *Server) await(c *varlink.Call, k *caller, t api.Terms, q irq.Request, p
 	}
 	defer process.onDeath(cancel)()
 	defer s.queued(&q)()
-	return s.registry.Connect(ctx, q)
+	connection, err := s.registry.Connect(ctx, q)
+	return connection, s.withConflicts(q, err)
+}
+
+// withConflicts adds who is in the way to a wait that was over before it began.
+func (s *Server) withConflicts(q irq.Request, err error) error {
+	var refusal *irq.Error
+	if !errors.As(err, &refusal) || refusal.Code != irq.ErrTimeout || len(refusal.Conflicts) > 0 {
+		return err
+	}
+	late := *refusal
+	late.Conflicts, _ = s.others(q) // any other refusal would have come before the end of the wait
+	return &late
 }
 
 // hand ties the granted connection to its holder and sends it what it gets. If that fails the connection is over.
