@@ -92,12 +92,13 @@ func readKept(id string, value []byte, parts map[string]keeper.Entry) (r keptLin
 	if err := json.Unmarshal(text, &r); err != nil {
 		return r, keys, fmt.Errorf("its record is damaged: %w", err)
 	}
+	r.version = h.Version
 	return r, keys, nil
 }
 
 // readmit makes the connection again, with its lifeline, which is ours from then on.
 func (s *Server) readmit(id string, r keptLink, parts []string, lifeline int) error {
-	l := &link{server: s, subject: r.Subject, lifeline: -1, token: r.Token, parts: parts, counted: func() {}}
+	l := &link{server: s, subject: r.Subject, lifeline: -1, token: r.Token, parts: parts, version: r.version, counted: func() {}}
 	l.asked = asked{r.Trigger, r.Access, r.Shared, r.Grace}
 	if giveBack, err := s.users.take(r.Subject.UID, connectionsOf, 0, nil); err == nil {
 		l.counted = giveBack

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ivtd/ivt/internal/keeper"
 	"github.com/ivtd/ivt/internal/kernel"
+	"github.com/ivtd/ivt/irq"
 	"github.com/ivtd/ivt/source"
 )
 
@@ -19,6 +20,7 @@ const (
 	connectionPrefix = "connection/" // a record, with the lifeline
 	partPrefix       = "part/"       // the rest of a record that is longer than a slot
 	waitPrefix       = "wait/"       // a request in a queue
+	countPrefix      = "count/"      // what a vector had counted when its last holder left
 )
 
 // The counters of the whole memory.
@@ -39,6 +41,7 @@ type keeping struct {
 
 	mu   sync.Mutex
 	left map[string]keeper.Entry // by former workers, and not taken over yet
+	sums map[irq.Vector]counts   // of the source that is being opened
 }
 
 func newKeeping(store *keeper.Store, left map[string]keeper.Entry, log *slog.Logger) *keeping {
@@ -58,6 +61,8 @@ func (k *keeping) Drop(key string) {
 
 func (k *keeping) Counter(key string) *atomic.Uint64 { return k.store.Counter(key, sourceCounter) }
 
+func (k *keeping) Tally(key string, n int) *atomic.Uint64 { return k.store.Counter(key, n) }
+
 // All is part of source.Keep; sources see only what take gives.
 func (k *keeping) All() map[string]source.Kept { return k.take("") }
 
@@ -65,7 +70,7 @@ func (k *keeping) All() map[string]source.Kept { return k.take("") }
 func (k *keeping) take(prefix string) map[string]source.Kept {
 	found := map[string]source.Kept{}
 	for key, e := range k.entries(prefix) {
-		found[key] = source.Kept{Value: e.Value, FDs: e.Descriptors, Count: e.Counters[sourceCounter]}
+		found[key] = source.Kept{Value: e.Value, FDs: e.Descriptors, Count: e.Counters[sourceCounter], Tally: e.Counters}
 	}
 	return found
 }

@@ -214,6 +214,12 @@ func (s *Server) drop(l *link, id string) {
 	}
 	s.mu.Unlock()
 	l.forgetKept(id)
+	l.mu.Lock()
+	c := l.connection
+	l.mu.Unlock()
+	if c != nil {
+		s.noteCounts(c.Vectors())
+	}
 	l.counted()
 }
 

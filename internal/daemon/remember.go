@@ -16,6 +16,7 @@ type keptLink struct {
 	Subject policy.Subject `json:"subject"`
 	Token   string         `json:"token,omitempty"`
 	Trigger irq.Trigger    `json:"trigger,omitempty"`
+	version uint64         // of its parts
 }
 
 // A head is the first slot of a record: all of it, or where the rest is. Parts have names of their own version, so that a

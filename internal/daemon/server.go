@@ -61,6 +61,7 @@ type Server struct {
 	keeping     *keeping // nil without a keeper
 	formerWaits *waits
 	adoption    Adoption
+	noting      sync.WaitGroup
 	since       time.Time
 	lastScarce  atomic.Int64 // when the log heard that descriptors ran out
 
@@ -98,6 +99,9 @@ func New(c Config) (*Server, error) {
 	s.sources = newSources(s)
 	s.sources.open(s.base, s.config.Policy)
 	s.adopt(s.base)
+	if s.keeping != nil {
+		s.noting.Go(func() { s.noteStorms(s.base) })
+	}
 	if err := s.register(); err != nil {
 		return nil, errors.Join(err, s.Close(context.Background()))
 	}
@@ -196,6 +200,7 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) Close(ctx context.Context) error {
 	s.cancel(errClosing)
 	err := s.wire.Shutdown(ctx)
+	s.noting.Wait()
 	s.registry.Close()
 	s.dropLinks()
 	s.dropBells()

@@ -113,6 +113,9 @@ func (ss *sources) add(ctx context.Context, name string, settings map[string]any
 	if s.config.Keep != nil {
 		c.Keep = prefixed{s.config.Keep, sourcePrefix + name + "/"}
 	}
+	if s.keeping != nil {
+		s.keeping.tally(name)
+	}
 	src, err := scheme.Open(ctx, c)
 	if err != nil {
 		s.log.Error("open a source", "source", name, "err", err)
@@ -122,6 +125,9 @@ func (ss *sources) add(ctx context.Context, name string, settings map[string]any
 	if err != nil {
 		s.log.Error("attach a source", "source", name, "err", errors.Join(err, src.Close()))
 		return
+	}
+	if s.keeping != nil {
+		s.keeping.restoreCounts(name, attached)
 	}
 	src.Attached(attached)
 	o := &opened{Source: src, attached: attached, settings: settings, closed: make(chan struct{})}
@@ -218,6 +224,14 @@ func (p prefixed) Prefix() string { return p.prefix }
 func (p prefixed) Counter(key string) *atomic.Uint64 {
 	if c, ok := p.Keep.(source.Counting); ok {
 		return c.Counter(p.prefix + key)
+	}
+	return nil
+}
+
+// Tally is one of the numbers that go with a key, where the Keep has any.
+func (p prefixed) Tally(key string, n int) *atomic.Uint64 {
+	if t, ok := p.Keep.(source.Tallying); ok {
+		return t.Tally(p.prefix+key, n)
 	}
 	return nil
 }

@@ -112,6 +112,9 @@ func OpenMemory(fd int, boot string) (*Memory, error) {
 // Close unmaps and closes.
 func (m *Memory) Close() error { return errors.Join(kernel.Unmap(m.bytes), kernel.Close(m.fd)) }
 
+// Slots is how many slots there are.
+func (m *Memory) Slots() int { return m.slots }
+
 // FD is the descriptor of the memory, the Memory's own.
 func (m *Memory) FD() int { return m.fd }
 

@@ -113,6 +113,13 @@ func (s *Store) Counter(key string, c int) *atomic.Uint64 {
 	return nil
 }
 
+// Free is how many slots are left.
+func (s *Store) Free() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.free) + s.memory.slots - s.next
+}
+
 // Keys returns all keys, sorted.
 func (s *Store) Keys() []string {
 	s.mu.Lock()
