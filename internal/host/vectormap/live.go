@@ -19,7 +19,7 @@ const (
 // byKcore takes the map from /proc/kcore.
 func (r *Reader) byKcore(ctx context.Context) (*Map, error) {
 	if !r.root.Live() {
-		return nil, errSaved
+		return r.saved(MethodKcore)
 	}
 	file, err := os.Open(kcorePath)
 	if err != nil {
@@ -48,7 +48,7 @@ func (r *Reader) byKcore(ctx context.Context) (*Map, error) {
 // byBPF takes the map by a BPF program.
 func (r *Reader) byBPF(ctx context.Context) (*Map, error) {
 	if !r.root.Live() {
-		return nil, errSaved
+		return r.saved(MethodBPF)
 	}
 	missing := r.findSymbols()
 	if missing != nil && !r.mayAnchor(missing) {
@@ -67,10 +67,15 @@ func (r *Reader) byBPF(ctx context.Context) (*Map, error) {
 	}
 	m, err := r.fromMemory(ctx, p, r.anchored)
 	if err == nil {
-		m.Blind = append(m.Blind, Blind{Method: MethodBPF, What: "how many vectors are free, managed or promised", Why: missing.Error(),
-			Cure: "a kernel with CONFIG_KALLSYMS_ALL"})
+		m.Blind = append(m.Blind, notCounted(missing))
 	}
 	return m, err
+}
+
+// notCounted is what a map without the allocator does not show.
+func notCounted(missing error) Blind {
+	return Blind{Method: MethodBPF, What: "how many vectors are free, managed or promised", Why: missing.Error(),
+		Cure: "a kernel with CONFIG_KALLSYMS_ALL"}
 }
 
 // mayAnchor reports whether the tables may be looked for without symbols: where the kernel has none, but where it hides

@@ -1,5 +1,10 @@
 package vectormap
 
+import (
+	"cmp"
+	"slices"
+)
+
 // A Method is how a map was read.
 type Method string
 
@@ -115,22 +120,20 @@ func (m *Map) Full() []int {
 
 // CPU returns the CPU with this number, nil if the map has none.
 func (m *Map) CPU(number int) *CPU {
-	for i := range m.CPUs {
-		if m.CPUs[i].Number == number {
-			return &m.CPUs[i]
-		}
+	i, ok := slices.BinarySearchFunc(m.CPUs, number, func(c CPU, n int) int { return cmp.Compare(c.Number, n) })
+	if !ok {
+		return nil
 	}
-	return nil
+	return &m.CPUs[i]
 }
 
 // IRQ returns the interrupt with this number, nil if the map has none.
 func (m *Map) IRQ(number int) *IRQ {
-	for i := range m.IRQs {
-		if m.IRQs[i].Number == number {
-			return &m.IRQs[i]
-		}
+	i, ok := slices.BinarySearchFunc(m.IRQs, number, func(q IRQ, n int) int { return cmp.Compare(q.Number, n) })
+	if !ok {
+		return nil
 	}
-	return nil
+	return &m.IRQs[i]
 }
 
 // boundaries derives where the vectors for devices start and end: from those of the range that the kernel does not keep.

@@ -115,8 +115,8 @@ func noMethod(blind []Blind) error {
 	return e
 }
 
-// errSaved: the methods that read memory have none of a saved machine.
-var errSaved = errors.New("the memory of a saved machine is not there")
+// errSaved: the methods that read memory have none of a saved machine, but for the map that was saved with it.
+var errSaved = errors.New("the memory of a saved machine is not there, and no map was saved by this method")
 
 // label fills in who handles each irq.
 func (m *Map) label(tree fs.FS) {

@@ -2,8 +2,10 @@ package vectormap
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"syscall"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ivtd/ivt/internal/term"
 	"github.com/ivtd/ivt/irq"
 )
 
@@ -179,6 +182,34 @@ func TestInference(t *testing.T) {
 	}
 }
 
+// A map that was saved with the machine is shown as it was; one that cannot be is refused.
+func TestSavedMap(t *testing.T) {
+	want := wantMachine()
+	want.Method = MethodKcore
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(context.Background(), files(SavedName, string(text)), Options{Arch: "x86_64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Blind) != 1 || got.Blind[0].Method != MethodDebugfs {
+		t.Errorf("blind: %v", got.Blind)
+	}
+	got.Blind = nil
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, bad := range []string{"", "{", `{"method":"kcore","cpus":[{"cpu":5},{"cpu":4}]}`, `{"method":"kcore","cpus":[{"cpu":99999999}]}`,
+		`{"method":"kcore","cpus":[{"cpu":0,"allocated":-7}]}`, `{"method":"kcore","cpus":[{"cpu":0,"managedAllocated":3}]}`,
+		`{"method":"kcore","cpus":[{"cpu":0,"slots":[{"vector":-1}]}]}`, `{"method":"inference"}`} {
+		if m, err := Read(context.Background(), files(SavedName, bad), Options{Arch: "x86_64"}); err == nil {
+			t.Errorf("%s: %+v", bad, m)
+		}
+	}
+}
+
 // On another architecture the answer is that there is no such thing.
 func TestOtherArchitectures(t *testing.T) {
 	for _, c := range []struct {
@@ -245,6 +276,25 @@ func FuzzDebugfs(f *testing.F) {
 	f.Fuzz(func(t *testing.T, domain, one string) {
 		saved := files(debugDomain, domain, debugIRQs+"/4", one)
 		_, _ = readDebugfs(context.Background(), saved.FS(), 2)
+	})
+}
+
+// FuzzSaved: whatever a saved map says, showing it ends and never panics.
+func FuzzSaved(f *testing.F) {
+	text, _ := json.Marshal(large(MethodKcore))
+	f.Add(string(text))
+	text, _ = json.Marshal(small())
+	f.Add(string(text))
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := Read(context.Background(), files(SavedName, text), Options{Arch: "x86_64"})
+		if err != nil {
+			return
+		}
+		for _, width := range []int{1, 40, 80} {
+			if err := m.Write(term.Output{Writer: io.Discard, Width: width, Terminal: true}, Style{}); err != nil {
+				t.Error(err)
+			}
+		}
 	})
 }
 
