@@ -91,6 +91,8 @@ func TestPCIRefusals(t *testing.T) {
 		{"the kernel's driver has it", func(s fakeSys) { s.function(address, "e1000e", "12"); s.file("sys/bus/pci/drivers/vfio-pci/bind", "") }, nil,
 			irq.ErrAlreadyConnected, "kernel's driver", "ivt bind"},
 		{"no IOMMU", func(s fakeSys) { s.function(address, "vfio-pci", "") }, nil, irq.ErrNotSupported, "no IOMMU group", "intel_iommu=on"},
+		{"no IOMMU, so that vfio-pci does not take it", func(s fakeSys) { s.function(address, "", ""); s.file("sys/bus/pci/drivers/vfio-pci/bind", "") }, nil,
+			irq.ErrNotSupported, "no IOMMU group", "intel_iommu=on"},
 		{"no IOMMU, and the policy does not accept that", func(s fakeSys) { s.function(address, "vfio-pci", "0"); s.file("dev/vfio/noiommu-0", "") }, nil,
 			irq.ErrAccessDenied, "write all memory", "unsafe_noiommu = true"},
 		{"no character device where the policy wants one", func(s fakeSys) { s.function(address, "vfio-pci", "12") }, map[string]any{"open": "cdev"},

@@ -29,6 +29,8 @@ func (f pciFunction) driverRefusal(vfioLoaded bool) error {
 	case !vfioLoaded:
 		return f.refusal(irq.ErrNotSupported, irq.ReasonNoSuchSource, "the kernel's vfio-pci driver is not loaded",
 			"modprobe vfio-pci", "to load it at each boot: echo vfio-pci > /etc/modules-load.d/vfio-pci.conf", bind)
+	case f.driver == "" && f.group == "": // vfio-pci would not take it
+		return f.noIOMMU()
 	case f.driver == "":
 		return f.refusal(irq.ErrNoSuchDevice, irq.ReasonNoSuchSource, "it has no driver; VFIO must have it", bind)
 	}
