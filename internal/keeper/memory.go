@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -100,7 +101,7 @@ func OpenMemory(fd int, boot string) (*Memory, error) {
 		err = fmt.Errorf("%w: layout %d, this program knows %d", ErrForeignMemory, version, layoutVersion)
 	case int64(headerSize)+int64(m.slots)*slotSize != size:
 		err = fmt.Errorf("%w: %d slots do not fit %d bytes", ErrForeignMemory, m.slots, size)
-	case string(b[bootAt:bootAt+36]) != boot:
+	case text(b[bootAt:bootAt+36]) != boot:
 		err = fmt.Errorf("%w: of another boot", ErrForeignMemory)
 	}
 	if err != nil {
@@ -119,14 +120,12 @@ func (m *Memory) Slots() int { return m.slots }
 func (m *Memory) FD() int { return m.fd }
 
 // Instance is the identity of the registry that the memory belongs to.
-func (m *Memory) Instance() string {
-	b := m.bytes[instanceAt : instanceAt+maxLifetime]
-	for i, c := range b {
-		if c == 0 {
-			return string(b[:i])
-		}
-	}
-	return string(b)
+func (m *Memory) Instance() string { return text(m.bytes[instanceAt : instanceAt+maxLifetime]) }
+
+// text is what stands before the first NUL.
+func text(b []byte) string {
+	before, _, _ := bytes.Cut(b, []byte{0})
+	return string(before)
 }
 
 // Global is counter i of the whole memory, from 0 to Globals-1.

@@ -127,35 +127,51 @@ func FromSystemd() (in *Inherited, sockets []*os.File, err error) {
 		return nil, nil, fmt.Errorf("LISTEN_FDS=%q is not a number", os.Getenv("LISTEN_FDS"))
 	}
 	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
-	in = &Inherited{Memory: -1, Held: map[int][]int{}}
-	for n := range count {
-		fd, name := 3+n, ""
-		if n < len(names) {
-			name = names[n]
+	for len(names) < count {
+		names = append(names, "")
+	}
+	for n, name := range names[:count] {
+		if err := kernel.SetCloseOnExec(firstListen+n, true); err != nil {
+			return nil, nil, fmt.Errorf("descriptor %d (%q) from systemd: %w", firstListen+n, name, err)
 		}
-		if err := kernel.SetCloseOnExec(fd, true); err != nil {
-			return nil, nil, fmt.Errorf("descriptor %d (%q) from systemd: %w", fd, name, err)
-		}
+	}
+	p := sorted(names[:count], func(n int) int { return firstListen + n })
+	p.set.complete()
+	if p.set.Memory < 0 {
+		p.set.closeHeld()
+		return nil, p.sockets, nil
+	}
+	return p.set, p.sockets, nil
+}
+
+// firstListen is the first descriptor that systemd passes.
+const firstListen = 3
+
+// passed is what systemd passed, by what it is.
+type passed struct {
+	set     *Inherited
+	sockets []*os.File
+}
+
+func sorted(names []string, descriptor func(n int) int) (p passed) {
+	p.set = &Inherited{Memory: -1, Held: map[int][]int{}}
+	for n, name := range names {
+		fd := descriptor(n)
 		slot, i, isSlot := parseSlotName(name)
 		switch {
-		case name == memoryName && in.Memory < 0:
-			in.Memory = fd
-			in.names = append(in.names, name)
+		case name == memoryName && p.set.Memory < 0:
+			p.set.Memory = fd
+			p.set.names = append(p.set.names, name)
 		case isSlot:
-			in.place(slot, i, fd)
-			in.names = append(in.names, name)
+			p.set.place(slot, i, fd)
+			p.set.names = append(p.set.names, name)
 		case name == memoryName:
 			kernel.Close(fd) // a second memory; the first counts
 		default:
-			sockets = append(sockets, os.NewFile(uintptr(fd), name))
+			p.sockets = append(p.sockets, os.NewFile(uintptr(fd), name))
 		}
 	}
-	in.complete()
-	if in.Memory < 0 {
-		in.closeHeld()
-		return nil, sockets, nil
-	}
-	return in, sockets, nil
+	return p
 }
 
 func (in *Inherited) place(slot, i, fd int) {
