@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/internal/daemon"
@@ -18,18 +19,32 @@ type publicFeed struct {
 	public *daemon.Public
 	server *daemon.Server
 	root   *host.Root
+	next   time.Time // no picture before
 }
 
 const (
-	mostFree   = 10000 // free vectors on the page: more make no better picture, and cost every viewer
+	mostListed = 10000 // vectors on the page if free ones are among them: more make no better picture, and cost every viewer
 	mostEvents = 500   // of history
+	leastPause = 200 * time.Millisecond
 )
 
 // Live is always true: ivtd is there.
 func (f *publicFeed) Live() bool { return true }
 
-// Picture reads the kernel's side and joins ours.
+// Picture reads the kernel's side and joins ours. However often it is asked for, pictures cost a tenth of a core. It is called from
+// one goroutine.
 func (f *publicFeed) Picture(ctx context.Context) (*picture.Picture, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(time.Until(f.next)):
+	}
+	began := time.Now()
+	defer func() { f.next = time.Now().Add(max(leastPause, 9*time.Since(began))) }()
+	return f.picture(ctx)
+}
+
+func (f *publicFeed) picture(ctx context.Context) (*picture.Picture, error) {
 	p, err := picture.Take(ctx, picture.From{Root: f.root, Parts: host.PartList | host.PartCounts | host.PartAffinity | host.PartSystem})
 	if err != nil {
 		return nil, err
@@ -38,9 +53,9 @@ func (f *publicFeed) Picture(ctx context.Context) (*picture.Picture, error) {
 	for i := range p.Rows {
 		p.Rows[i].Holders = daemon.Impersonal(p.Rows[i].Holders)
 	}
-	left := 0
-	p.Join(f.vectors(&left))
-	if left > 0 {
+	beyond := false
+	p.Join(f.vectors(&beyond))
+	if beyond {
 		p.Blind = append(p.Blind, host.Blind{What: "free vectors", Why: "there are very many, and these are not shown here", Cure: "ivt list"})
 	}
 	p.Daemon = f.status()
@@ -57,18 +72,23 @@ func (f *publicFeed) visible(r *picture.Row) bool {
 	return true
 }
 
-// vectors are those that are in use, and as many free ones as are bearable; left counts the rest.
-func (f *publicFeed) vectors(left *int) iter.Seq[irq.Info] {
+// vectors are the first ones, as many as are bearable, and behind those all that are held. beyond says that some are left out.
+func (f *publicFeed) vectors(beyond *bool) iter.Seq[irq.Info] {
 	return func(yield func(irq.Info) bool) {
-		free := 0
+		shown := map[irq.Vector]bool{}
 		for v := range f.public.List("", irq.Vector{}) {
-			if v.State == irq.StateFree {
-				if free++; free > mostFree {
-					*left++
-					continue
-				}
+			if *beyond = len(shown) == mostListed; *beyond {
+				break
 			}
-			if !yield(v) {
+			if shown[v.Vector] = true; !yield(v) {
+				return
+			}
+		}
+		if !*beyond {
+			return
+		}
+		for v := range f.public.Held() {
+			if !shown[v.Vector] && !yield(v) {
 				return
 			}
 		}

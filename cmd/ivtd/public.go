@@ -136,7 +136,7 @@ func servePublic(ctx context.Context, l net.Listener, s *daemon.Server, root *ho
 	_, tcp := l.Addr().(*net.TCPAddr)
 	o := page.Options{AnyHost: !tcp || !loopback(l.Addr()), Metrics: handler}
 	log.Info("serving page and metrics", "listen", l.Addr().String())
-	if err := page.Serve(ctx, &visitors{Listener: l}, &publicFeed{public, s, root}, o); err != nil {
+	if err := page.Serve(ctx, &visitors{Listener: l}, &publicFeed{public: public, server: s, root: root}, o); err != nil {
 		log.Error("page and metrics are not served any more", "err", err)
 	}
 }

@@ -37,15 +37,35 @@ func (p *Public) Stats() irq.Stats { return p.server.registry.Stats() }
 func (p *Public) List(source string, after irq.Vector) iter.Seq[irq.Info] {
 	return func(yield func(irq.Info) bool) {
 		for i := range p.server.registry.List(source, after) {
-			if !p.Visible(i.Vector) {
-				continue
-			}
-			i.Holders, i.Overdue, i.Detail = Impersonal(i.Holders), Impersonal(i.Overdue), ""
-			if !yield(i) {
+			if p.Visible(i.Vector) && !yield(without(i)) {
 				return
 			}
 		}
 	}
+}
+
+// Held iterates over the vectors with connections that may be seen, in no order, at a cost that does not grow with those that are free.
+func (p *Public) Held() iter.Seq[irq.Info] {
+	return func(yield func(irq.Info) bool) {
+		seen := map[irq.Vector]bool{}
+		for c := range p.server.registry.Connections() {
+			for _, v := range c.Vectors() {
+				i, err := p.server.registry.Lookup(v)
+				if err != nil || seen[i.Vector] || !p.Visible(i.Vector) {
+					continue
+				}
+				if seen[i.Vector] = true; !yield(without(i)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// without is a vector without persons.
+func without(i irq.Info) irq.Info {
+	i.Holders, i.Overdue, i.Detail = Impersonal(i.Holders), Impersonal(i.Overdue), ""
+	return i
 }
 
 // Watch iterates over the events after since (0: from now on) that may be seen, until ctx or the server ends. lost is how many

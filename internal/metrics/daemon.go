@@ -26,7 +26,7 @@ type Server struct {
 
 // MostVectors is how many vectors have series of their own: the first ones that somebody holds or waits for, by name. Those
 // beyond are in their source's totals, and ivt_vectors_without_series says how many they are.
-const MostVectors = 10000
+const MostVectors = 2000
 
 type daemon struct {
 	registry Registry
