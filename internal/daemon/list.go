@@ -5,6 +5,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/ivtd/ivt/api"
 	"github.com/ivtd/ivt/internal/kernel"
@@ -82,6 +84,25 @@ func noSuchSource(operation, name string) *irq.Error {
 		Detail: "there is no such source", Remedies: []string{"ivt list", "name the device in the policy: [[device]] match = { … }, see ivtd.toml(5)"}}
 }
 
+// counted remembers the number of open descriptors for a second: on old kernels it is counted one by one, and anybody
+// may ask for it as often as it likes.
+type counted struct {
+	mu    sync.Mutex
+	at    time.Time
+	open  int
+	limit uint64
+}
+
+func (c *counted) inUse() (open int, limit uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := time.Now(); now.Sub(c.at) > time.Second {
+		c.open, c.limit = kernel.DescriptorsInUse()
+		c.at = now
+	}
+	return c.open, c.limit
+}
+
 func (s *Server) status(c *varlink.Call, _ *caller) error {
 	stats, wire, p := s.registry.Stats(), s.wire.Stats(), s.live.Load()
 	out := api.StatusOut{
@@ -92,7 +113,7 @@ func (s *Server) status(c *varlink.Call, _ *caller) error {
 	for code, n := range stats.Refusals {
 		out.Refusals[fmt.Sprint(uint32(code))] = int(min(n, math.MaxInt))
 	}
-	open, limit := kernel.DescriptorsInUse()
+	open, limit := s.descriptors.inUse()
 	out.Limits = []string{
 		fmt.Sprintf("sessions: %d of %d", wire.Sessions, s.config.Sessions),
 		fmt.Sprintf("file descriptors: %d of %d (RLIMIT_NOFILE)", open, limit),

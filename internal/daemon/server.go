@@ -63,6 +63,7 @@ type Server struct {
 	adoption    Adoption
 	noting      sync.WaitGroup
 	since       time.Time
+	descriptors counted
 	lastScarce  atomic.Int64 // when the log heard that descriptors ran out
 
 	base   context.Context // ends when the server does: waiting calls and watchers go home
