@@ -48,9 +48,12 @@ func explainMemory(b *Blind, err error, tree fs.FS) {
 	case lockdown(tree) == "confidentiality":
 		b.Why = "kernel lockdown is in confidentiality mode, which closes the kernel's memory"
 		b.Cure = "lockdown=integrity on the kernel command line"
+	case b.Method == MethodKcore && refused && hasCapability(tree, capRawIO), strings.Contains(b.Why, "unknown func bpf_probe_read"):
+		b.Why = "refused with all rights: kernel lockdown in confidentiality mode, as it seems"
+		b.Cure = "lockdown=integrity on the kernel command line; mount securityfs on /sys/kernel/security to be sure"
 	case b.Method == MethodKcore && errors.Is(err, fs.ErrNotExist):
 		b.Why = "/proc/kcore does not exist: the kernel was built without CONFIG_PROC_KCORE, or it is hidden here"
-	case b.Method == MethodKcore && refused && !hasCapability(tree, capRawIO):
+	case b.Method == MethodKcore && refused:
 		b.Why, b.Cure = "no CAP_SYS_RAWIO, or not root", "run it as root, outside of containers"
 	case b.Method == MethodBPF && refused && !canBPF(tree):
 		b.Why, b.Cure = "no CAP_BPF and CAP_PERFMON", "run it as root"
