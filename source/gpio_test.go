@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 
@@ -77,6 +78,39 @@ func TestGPIOSettings(t *testing.T) {
 	for key, value := range map[string]any{"edges": "up", "bias": "none", "debounce": "1h", "ring": 2048, "budget": 1} {
 		if _, err := readGPIOSettings(Config{Settings: map[string]any{key: value}}); !contains(err, `"`+key+`"`) {
 			t.Errorf("%s = %v: %v", key, value, err)
+		}
+	}
+}
+
+// The kernel answers EBUSY to all; what it shows of the line tells them apart.
+func TestBusyLinesAreToldApart(t *testing.T) {
+	g := &gpio{config: Config{Name: "gpio:gpiochip0", Root: "/", Foreign: func(string) []irq.Holder {
+		return []irq.Holder{{Kind: irq.HolderProcess, PID: 4711}, {Kind: irq.HolderKernel}}
+	}}}
+	for _, test := range []struct {
+		name   string
+		line   kernel.GPIOLine
+		asked  error
+		reason irq.Reason
+		kinds  []irq.HolderKind
+		says   string
+	}{
+		{"a process", kernel.GPIOLine{Consumer: "gpiomon", Flags: kernel.GPIOUsed}, nil, irq.ReasonForeignHolds, []irq.HolderKind{irq.HolderUnknown, irq.HolderProcess}, `requested by "gpiomon"`},
+		{"an irqchip", kernel.GPIOLine{Consumer: "interrupt", Flags: kernel.GPIOUsed}, nil, irq.ReasonKernelHolds, []irq.HolderKind{irq.HolderKernel}, "irqchip"},
+		{"the pin controller", kernel.GPIOLine{}, nil, irq.ReasonKernelHolds, []irq.HolderKind{irq.HolderKernel}, "pin controller"},
+		{"nobody knows", kernel.GPIOLine{}, syscall.EIO, irq.ReasonForeignHolds, []irq.HolderKind{irq.HolderUnknown, irq.HolderProcess}, "in use"},
+	} {
+		e := &irq.Error{Vector: irq.Vector{Source: "gpio:gpiochip0", Index: 3}}
+		g.busy(e, test.line, test.asked)
+		var kinds []irq.HolderKind
+		for _, h := range e.Conflicts[0].Holders {
+			kinds = append(kinds, h.Kind)
+		}
+		if e.Code != irq.ErrAlreadyConnected || e.Reason != test.reason || !strings.Contains(e.Detail, test.says) {
+			t.Errorf("%s: %v", test.name, e)
+		}
+		if d := cmp.Diff(test.kinds, kinds); d != "" {
+			t.Errorf("%s: %s", test.name, d)
 		}
 	}
 }

@@ -72,10 +72,10 @@ func (g *gpio) read(c irq.Claim, name string, fd int, last *atomic.Uint64) (*gpi
 
 // ready passes one turn's edges on, each with its own time.
 func (l *gpioLine) ready(*kernel.Batch, uint32) {
-	var events [batchLimit]kernel.GPIOEvent
-	n, err := l.edges(&events)
-	for _, e := range events[:n] {
-		l.line.RaiseInterrupt(irq.Interrupt{Count: 1, Time: int64(e.Time), Data: uint64(e.Edge), Lost: l.missed(e.Sequence)})
+	var edges [batchLimit]irq.Interrupt
+	n, err := l.edges(&edges)
+	for _, i := range edges[:n] {
+		l.line.RaiseInterrupt(i)
 	}
 	if err != nil && !isErrno(err, syscall.EAGAIN) {
 		l.chip.leave() // ENODEV: the chip is gone
@@ -83,7 +83,7 @@ func (l *gpioLine) ready(*kernel.Batch, uint32) {
 }
 
 // edges reads what the kernel has for us.
-func (l *gpioLine) edges(events *[batchLimit]kernel.GPIOEvent) (int, error) {
+func (l *gpioLine) edges(edges *[batchLimit]irq.Interrupt) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fd < 0 {
@@ -97,7 +97,12 @@ func (l *gpioLine) edges(events *[batchLimit]kernel.GPIOEvent) (int, error) {
 		}
 		return 0, err
 	}
-	return len(kernel.DecodeGPIOEvents(events[:0], b[:n])), nil
+	var events [batchLimit]kernel.GPIOEvent
+	read := kernel.DecodeGPIOEvents(events[:0], b[:n])
+	for i, e := range read {
+		edges[i] = irq.Interrupt{Count: 1, Time: int64(e.Time), Data: uint64(e.Edge), Lost: l.missed(e.Sequence)}
+	}
+	return len(read), nil
 }
 
 // missed returns how many edges the kernel dropped before the one with that number: the ring was full. Numbers

@@ -94,6 +94,13 @@ type Checker interface {
 	Check(c Config) error
 }
 
+// An Unreader is a Source that knows how many interrupts the holder of a claim has not read yet, without
+// reading them: of vectors that the kernel delivers, so that what arrived less this is what was taken (rule 9),
+// and a holder that leaves them unread is seen (rule 11).
+type Unreader interface {
+	Unread(c irq.Claim) (uint64, error)
+}
+
 // Descriptors are what one claim is given: copies, which the caller closes when it has sent them.
 type Descriptors struct {
 	Delivery  irq.Delivery // DeliveryEventfd or DeliveryStream

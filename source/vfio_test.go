@@ -300,3 +300,22 @@ func TestVFIOSettings(t *testing.T) {
 		}
 	}
 }
+
+// What the holder has not read is known without reading it.
+func TestUnreadIsCounted(t *testing.T) {
+	b := fakeFunction(t, &fakePort{counts: [3]uint32{0, 0, 5}}, nil)
+	g := b.connect(b.vector("msix", 0))
+	if err := kernel.WriteEventfd(g.FD, 7); err != nil { // as the kernel does
+		t.Fatal(err)
+	}
+	claim := irq.Claim{Vector: b.vector("msix", 0), Connection: g.conn.ID(), Generation: 1}
+	for range 2 {
+		if n, err := b.source.(Unreader).Unread(claim); n != 7 || err != nil {
+			t.Errorf("unread %d, %v", n, err)
+		}
+	}
+	g.disconnect()
+	if _, err := b.source.(Unreader).Unread(claim); !errors.Is(err, irq.ErrNotConnected) {
+		t.Errorf("afterwards: %v", err)
+	}
+}

@@ -251,6 +251,17 @@ func (s *vfio) Descriptors(c irq.Claim) (Descriptors, error) {
 	return d.copies()
 }
 
+// Unread returns what is in the holder's eventfd.
+func (s *vfio) Unread(c irq.Claim) (uint64, error) {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	w := s.wires[c.Vector]
+	if w == nil || w.key != 0 || !slices.ContainsFunc(w.claims, func(o irq.Claim) bool { return keyOf(o) == keyOf(c) }) {
+		return 0, notWired(c.Vector)
+	}
+	return kernel.EventfdCount(w.eventfd)
+}
+
 // SetMask masks the line; the registry asks for it where the kernel can, and unmasks when all sharers have
 // acknowledged (rule 8).
 func (s *vfio) SetMask(v irq.Vector, masked bool) error {
