@@ -62,9 +62,9 @@ func (l *Line) Raise() {
 		l.raise(Interrupt{Count: 1})
 		return
 	}
-	i := Interrupt{Slot: a.slot, Sequence: w/arrival + a.given.Load() + 1, Count: 1}
-	if v := a.handler(i); v != Handled {
-		a.settle(i.Sequence, v)
+	sequence := w/arrival + a.given.Load() + 1
+	if v := a.handler(Interrupt{Slot: a.slot, Sequence: sequence, Count: 1}); v != Handled {
+		a.settle(sequence, v)
 	}
 	if w := a.word.Add(^uint64(running - 1)); w&flags != 0 {
 		if ring, ok := a.leave(w, 0); ok {

@@ -31,7 +31,7 @@ type Info struct {
 
 // Lookup returns what is known of one vector (alias or canonical): ErrNoSuchDevice, ErrInvalidParameter.
 func (r *Registry) Lookup(v Vector) (Info, error) {
-	if parsed, err := ParseVector(v.String()); err != nil || parsed != v {
+	if !v.valid() {
 		return Info{}, &Error{Code: ErrInvalidParameter, Operation: "look up", Name: v.String(), Reason: ReasonMalformed, Detail: "this names no vector"}
 	}
 	r.mu.Lock()

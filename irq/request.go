@@ -117,15 +117,20 @@ func (q *Request) malformed() *Error {
 
 // duplicates tells of malformed vectors and of one that is named twice.
 func (q *Request) duplicates() *Error {
-	seen := make(map[Vector]struct{}, len(q.Vectors))
+	var seen map[Vector]struct{}
+	if len(q.Vectors) > 1 {
+		seen = make(map[Vector]struct{}, len(q.Vectors))
+	}
 	for _, v := range q.Vectors {
-		if parsed, err := ParseVector(v.String()); err != nil || parsed != v {
+		if !v.valid() {
 			return &Error{Code: ErrInvalidParameter, Operation: q.Operation, Name: v.String(), Reason: ReasonMalformed, Detail: "this names no vector"}
 		}
 		if _, twice := seen[v]; twice {
 			return twiceError(q, v)
 		}
-		seen[v] = struct{}{}
+		if seen != nil {
+			seen[v] = struct{}{}
+		}
 	}
 	return nil
 }

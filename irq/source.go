@@ -220,7 +220,6 @@ func (spec SourceSpec) check() error {
 	}
 	types := map[string]bool{}
 	for _, g := range spec.Groups {
-		last := Vector{spec.Name, g.Type, g.Count - 1}
 		switch {
 		case g.Count < 1 || g.Count > MaxIndex+1:
 			return bad("a group has no vectors, or too many")
@@ -230,7 +229,7 @@ func (spec SourceSpec) check() error {
 			return bad("an interrupt type is there twice")
 		case g.Trigger != TriggerDefault && g.Trigger != TriggerEdge && g.Trigger != TriggerLevel:
 			return bad("there is no such trigger")
-		case len(last.String()) > MaxName:
+		case Vector{spec.Name, g.Type, g.Count - 1}.length() > MaxName:
 			return bad("the names of its vectors are too long")
 		}
 		types[g.Type] = true
@@ -245,7 +244,7 @@ func (r *Registry) checkAliases(spec SourceSpec) error {
 		if v.Source != spec.Name || !in || alias.Source == spec.Name {
 			return &Error{Code: ErrInvalidParameter, Operation: "attach", Vector: alias, Reason: ReasonMalformed, Detail: "it is no alias of a vector of " + spec.Name}
 		}
-		if parsed, err := ParseVector(alias.String()); err != nil || parsed != alias {
+		if !alias.valid() {
 			return &Error{Code: ErrInvalidParameter, Operation: "attach", Name: alias.String(), Reason: ReasonMalformed, Detail: "the alias is malformed"}
 		}
 		other := r.aliases[alias]

@@ -85,6 +85,27 @@ func (v Vector) Scheme() string {
 	return scheme
 }
 
+// valid reports whether v is what ParseVector could have returned.
+func (v Vector) valid() bool {
+	if v.Index < 0 || v.Index > MaxIndex || v.Type != "" && !isWord(v.Type) || checkSource(v.Source) != "" {
+		return false
+	}
+	return v.length() <= MaxName && (v.Source != "irq" || v.Type == "")
+}
+
+// length is that of the canonical name.
+func (v Vector) length() int {
+	n := len(v.Source) + len("/")
+	if v.Type != "" {
+		n += len(v.Type) + len("/")
+	}
+	for i := v.Index; ; i /= 10 {
+		if n++; i < 10 {
+			return n
+		}
+	}
+}
+
 // IsZero reports whether v names nothing.
 func (v Vector) IsZero() bool { return v == Vector{} }
 

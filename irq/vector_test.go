@@ -160,6 +160,11 @@ func TestVectorRoundTrip(t *testing.T) {
 		if err := json.Unmarshal(b, &read); err != nil || read != v {
 			t.Fatalf("%s reads as %+v, %v", b, read, err)
 		}
+		r := irq.New(irq.Config{})
+		defer r.Close()
+		if _, err := r.Lookup(v); !errors.Is(err, irq.ErrNoSuchDevice) { // and not malformed
+			t.Fatal(err)
+		}
 		w := vectors.Draw(t, "other")
 		if (v.Compare(w) == 0) != (v == w) || v.Compare(w) != -w.Compare(v) {
 			t.Fatalf("%v and %v compare as %d", v, w, v.Compare(w))
