@@ -35,14 +35,14 @@ const (
 )
 
 var columns = [...]column{
-	colIRQ:    {head: "IRQ", right: true, min: 3, keep: 6, cell: irqCell, less: func(a, b *line) int { return cmp.Compare(a.number(), b.number()) }},
+	colIRQ:    {head: "IRQ", right: true, min: 3, keep: 4, cell: irqCell, less: func(a, b *line) int { return cmp.Compare(a.number(), b.number()) }},
 	colVector: {head: "VECTOR", min: 8, keep: 0, cell: func(l *line) string { return l.name() }, less: func(a, b *line) int { return natural(a.name(), b.name()) }},
 	colState:  {head: "STATE", min: 9, keep: 3, cell: stateCell, less: func(a, b *line) int { return strings.Compare(stateCell(a), stateCell(b)) }},
 	colRate: {head: "RATE", right: true, min: 6, keep: 1, cell: rateCell, down: true,
 		less: func(a, b *line) int { return cmp.Compare(a.rate, b.rate) }},
-	colTrend: {head: "TREND", min: 8, keep: 4, cell: func(*line) string { return "" }, down: true,
+	colTrend: {head: "TREND", min: 8, keep: 5, cell: func(*line) string { return "" }, down: true,
 		less: func(a, b *line) int { return cmp.Compare(sum(a.trend), sum(b.trend)) }},
-	colCount: {head: "COUNT", right: true, min: 6, keep: 5, cell: countCell, down: true,
+	colCount: {head: "COUNT", right: true, min: 6, keep: 6, cell: countCell, down: true,
 		less: func(a, b *line) int { return cmp.Compare(a.count, b.count) }},
 	colCPUs:   {head: "CPUS", min: 4, keep: 7, cell: cpusCell, less: func(a, b *line) int { return cmp.Compare(a.firstCPU(), b.firstCPU()) }},
 	colNode:   {head: "NODE", right: true, min: 4, keep: 9, cell: nodeCell, less: func(a, b *line) int { return cmp.Compare(a.node, b.node) }},

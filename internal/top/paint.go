@@ -72,6 +72,20 @@ func clip(s string, n int) string {
 	return clipOwn(term.Clip(s, cell*n), n)
 }
 
+// clipLeft is clip that keeps the end: what tells the vectors of one device apart.
+func clipLeft(s string, n int) string {
+	if n <= 0 {
+		return ""
+	}
+	for s = term.Safe(s); ; {
+		more := ansi.StringWidth(s) - n
+		if more <= 0 {
+			return s
+		}
+		s = "…" + ansi.TruncateLeft(strings.TrimPrefix(s, "…"), more+1, "")
+	}
+}
+
 // clipOwn is clip for text of ours, with styles.
 func clipOwn(s string, n int) string {
 	if n <= 0 {

@@ -80,6 +80,7 @@ var bars = []rune("▁▂▃▄▅▆▇█")
 
 // spark draws the latest rates in n columns, the highest of them as the full height.
 func spark(rates []float32, n int) string {
+	n = max(0, n)
 	rates = rates[max(0, len(rates)-n):]
 	highest := float32(0)
 	for _, r := range rates {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
@@ -168,10 +169,7 @@ func (m *Model) layout() (widths [len(columns)]int) {
 		if m.empty(c) {
 			continue
 		}
-		need := columns[c].min
-		if c == colIRQ || c == colCount {
-			need = m.widest[c] // numbers are never cut
-		}
+		need := m.need(c)
 		if c != order[0] {
 			need += 2
 		}
@@ -198,6 +196,20 @@ func (m *Model) layout() (widths [len(columns)]int) {
 		}
 	}
 	return widths
+}
+
+// need is how wide a column must be to be worth having. Names are cut only where there is room for little else, numbers never.
+func (m *Model) need(c int) int {
+	const roomy = 60
+	switch {
+	case c == colIRQ, c == colCount:
+		return m.widest[c]
+	case c == colVector && m.width >= roomy:
+		return min(m.widest[c], 26)
+	case c == colHolder && m.width >= roomy:
+		return min(m.widest[c], 16)
+	}
+	return columns[c].min
 }
 
 // empty reports whether a column has nothing to say: rates of a saved machine, nodes where there are none.
@@ -264,7 +276,8 @@ func (m *Model) cell(l *line, c, width int) (text, style string) {
 	text = columns[c].cell(l)
 	switch c {
 	case colVector:
-		text = m.branch(l)
+		before, name, after := branch(l)
+		text = before + clipLeft(name, width-utf8.RuneCountInString(before+after)) + after
 		style = map[bool]string{true: term.Bold, false: stateStyle(l.row)}[l.row == nil]
 	case colState, colHolder:
 		style = stateStyle(l.row)
@@ -278,17 +291,17 @@ func (m *Model) cell(l *line, c, width int) (text, style string) {
 	return fit(text, width, columns[c].right), style
 }
 
-// branch is the name of a line with its place in the fold.
-func (m *Model) branch(l *line) string {
+// branch is the name of a line with its place in the fold around it.
+func branch(l *line) (before, name, after string) {
 	switch {
 	case l.row == nil && l.open:
-		return fmt.Sprintf("▾ %s (%d)", l.group, l.n)
+		return "▾ ", l.group, fmt.Sprintf(" (%d)", l.n)
 	case l.row == nil:
-		return fmt.Sprintf("▸ %s (%d)", l.group, l.n)
+		return "▸ ", l.group, fmt.Sprintf(" (%d)", l.n)
 	case l.group != "":
-		return "    " + l.row.Name
+		return "    ", l.row.Name, ""
 	}
-	return l.row.Name
+	return "", l.row.Name, ""
 }
 
 // footer is what was typed, what is wrong, or what can be done; the first of these.
