@@ -51,7 +51,7 @@ chaos: build ## many clients, kills, full disks; SEED=n repeats a run, FOR=10m i
 
 .PHONY: man
 man: build ## man pages into bin/man
-	@mkdir -p bin/man && bin/ivt man bin/man && bin/ivtd --man bin/man
+	@mkdir -p bin/man && bin/ivt man bin/man && cp docs/man/* bin/man/
 
 .PHONY: install uninstall
 install: build man ## into DESTDIR and PREFIX, with unit, man pages and completion
