@@ -292,3 +292,41 @@ func TestVMCharacterDevice(t *testing.T) {
 		t.Error(e)
 	}
 }
+
+// Unplugged while somebody connects and disconnects all the time: each gets the vector or a clear 1167, and nothing is left.
+func TestVMUnplugDuringConnect(t *testing.T) {
+	asBefore(t)
+	b, _ := openPCI(t, "hot1", map[string]any{"interrupts": "msi"})
+	v := b.vector("msi", 0)
+	tried, ended := make(chan struct{}, 1), make(chan error, 1)
+	go func() {
+		for {
+			c, err := b.registry.Connect(context.Background(), irq.Request{Vectors: []irq.Vector{v}})
+			if err != nil {
+				ended <- err
+				return
+			}
+			if err := c.Disconnect(context.Background()); err != nil && !errors.Is(err, irq.ErrNotConnected) {
+				ended <- err
+				return
+			}
+			select {
+			case tried <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	for range 5 {
+		<-tried
+	}
+	guest.Unplug(t, "hot1")
+	<-b.source.Gone()
+	if err := b.attached.Detach(context.Background(), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, irq.ErrNotConnected) && !errors.Is(err, irq.ErrNoSuchDevice) {
+		t.Errorf("the last one got %v", err)
+	}
+	b.close()
+	guest.Gone(t, "hot1")
+}
