@@ -17,6 +17,9 @@ func (r *Registry) History(v Vector) iter.Seq[Event] {
 	}
 }
 
+// Concerns reports whether the event is about v, or a refusal that v was part of; every event concerns the zero Vector.
+func (e Event) Concerns(v Vector) bool { return v.IsZero() || e.concerns(v) }
+
 func (e Event) concerns(v Vector) bool {
 	if e.Vector == v {
 		return true

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ivtd/ivt"
+	"github.com/ivtd/ivt/internal/daemon"
+	"github.com/ivtd/ivt/internal/history"
 	"github.com/ivtd/ivt/internal/picture"
 	"github.com/ivtd/ivt/internal/term"
 	"github.com/ivtd/ivt/irq"
@@ -155,13 +159,13 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 }
 
 func (a *app) history(ctx context.Context, vector string, since time.Time, pid int) error {
-	client, err := a.dial(ctx)
+	past, finish, err := a.pastEvents(ctx, vector, since)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer finish()
 	events := []irq.Event{}
-	for e, err := range client.History(ctx, vector, since) {
+	for e, err := range past {
 		if err != nil {
 			return err
 		}
@@ -178,4 +182,55 @@ func (a *app) history(ctx context.Context, vector string, since time.Time, pid i
 		return a.document(map[string]any{"events": events})
 	}
 	return nil
+}
+
+// pastEvents are ivtd's; where none runs, those of the file that the last one left.
+func (a *app) pastEvents(ctx context.Context, vector string, since time.Time) (past iter.Seq2[irq.Event, error], finish func(), err error) {
+	client, err := a.dial(ctx)
+	if err == nil {
+		return client.History(ctx, vector, since), func() { client.Close() }, nil
+	}
+	file := a.historyFile()
+	if !errors.As(err, &noDaemonError{}) || file == "" {
+		return nil, nil, err
+	}
+	if _, missing := os.Stat(file); missing != nil {
+		return nil, nil, err
+	}
+	var v irq.Vector
+	if vector != "" {
+		if v, err = irq.ParseVector(vector); err != nil {
+			return nil, nil, err
+		}
+	}
+	fmt.Fprintf(a.errs, "no ivtd runs; this is what %s has\n", term.Safe(file))
+	return func(yield func(irq.Event, error) bool) {
+		going := true
+		damage, err := history.ReadFile(file, func(e irq.Event) bool {
+			going = e.Time.Before(since) || !e.Concerns(v) || yield(e, nil)
+			return going
+		})
+		if damage != nil {
+			fmt.Fprintln(a.errs, term.Safe(file+": "+damage.Error()+"; what is whole was shown"))
+		}
+		if err != nil && going {
+			yield(irq.Event{}, err)
+		}
+	}, func() {}, nil
+}
+
+// historyFile is where the ivtd that is meant keeps its events; "" if that is not known.
+func (a *app) historyFile() string {
+	client, err := ivt.NewClient(a.where()...)
+	if err != nil {
+		return ""
+	}
+	defer client.Close()
+	if system := daemon.SystemPlaces(); client.Socket() == system.Socket {
+		return system.History
+	}
+	if user, err := daemon.UserPlaces(); err == nil && client.Socket() == user.Socket {
+		return user.History
+	}
+	return ""
 }

@@ -43,6 +43,7 @@ type running struct {
 	*exec.Cmd
 	t      *testing.T
 	socket string
+	args   []string // default: the socket and the configuration beside it
 	log    *bufio.Scanner
 }
 
@@ -66,7 +67,11 @@ func start(t *testing.T, config string) *running {
 // run starts ivtd with the configuration that is there.
 func (r *running) run() {
 	r.t.Helper()
-	r.Cmd = ivtd("--socket", r.socket, "--config", r.config(), "--log-format", "json")
+	args := r.args
+	if args == nil {
+		args = []string{"--socket", r.socket, "--config", r.config(), "--log-format", "json"}
+	}
+	r.Cmd = ivtd(args...)
 	pipe, err := r.StderrPipe()
 	if err != nil {
 		r.t.Fatal(err)
@@ -282,7 +287,7 @@ func TestSocketActivation(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As systemd does: the variables must name the pid of the process that is ivtd.
-	c := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" --config "$1"`, must(os.Executable()), dir+"/ivtd.toml")
+	c := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" --config "$1" --history none`, must(os.Executable()), dir+"/ivtd.toml")
 	c.Env = append(os.Environ(), "IVTD_TEST=1", "LISTEN_FDS=1", "NOTIFY_SOCKET="+dir+"/notify")
 	c.ExtraFiles = []*os.File{file}
 	os.WriteFile(dir+"/ivtd.toml", []byte("[soft.demo]\nvectors=4\n"), 0o600)

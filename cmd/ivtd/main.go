@@ -18,6 +18,7 @@ import (
 // options are what the command line says.
 type options struct {
 	socket, config string
+	history        string
 	user, system   bool
 	mode           uint32
 	logFormat      string
@@ -66,6 +67,7 @@ for ivtd's own user. SIGHUP reads the policy again, SIGTERM ends it.`,
 	f := c.Flags()
 	f.StringVar(&o.socket, "socket", "", "serve this `path` (default: IVT_SOCKET, else as above)")
 	f.StringVar(&o.config, "config", "", "policy `file`; ivtd.d/*.toml beside it is read, too")
+	f.StringVar(&o.history, "history", "", "keep events in this `file`, or none (default: /var/lib/ivtd/history.db or the user's, with --socket none)")
 	f.BoolVar(&o.user, "user", false, "use the places of a user's ivtd, even as root")
 	f.BoolVar(&o.system, "system", false, "use the places of the machine's ivtd")
 	f.Uint32Var(&o.mode, "socket-mode", 0, "mode of the socket, such as 0660 (default 0666, with --user 0600)")
@@ -121,7 +123,14 @@ func (o *options) resolve() (err error) {
 		return err
 	}
 	if o.socket != "" {
-		o.places.Socket = o.socket
+		o.places.Socket, o.places.History = o.socket, ""
+	}
+	switch o.history {
+	case "":
+	case "none":
+		o.places.History = ""
+	default:
+		o.places.History = o.history
 	}
 	if o.mode != 0 {
 		o.places.Mode = os.FileMode(o.mode).Perm()

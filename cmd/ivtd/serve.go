@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ivtd/ivt/internal/daemon"
+	"github.com/ivtd/ivt/internal/history"
 	"github.com/ivtd/ivt/internal/host"
 	"github.com/ivtd/ivt/internal/version"
 )
@@ -85,6 +86,10 @@ func (o *options) attend(c daemon.Config, w worker, log *slog.Logger, listeners 
 	}
 	defer root.Close()
 	c.Load, c.Owner, c.Log, c.Version, c.Host = o.load, os.Geteuid(), log, version.String(), daemon.HostOf(root)
+	if o.places.History != "" {
+		h := history.Open(o.places.History, history.Limits{}, log)
+		c.History, c.After = h, h.Last()
+	}
 	s, err := daemon.New(c)
 	if err != nil {
 		return err

@@ -41,17 +41,31 @@ func (inMemory) Close() error        { return nil }
 // historian copies what happens into a store.
 type historian struct {
 	History
+	ring   inMemory
 	cancel context.CancelFunc
 	loop   sync.WaitGroup
 	log    *slog.Logger
 }
 
+// Read is that of the store, and then of the ring what the store has not been given yet.
+func (h *historian) Read(after uint64, yield func(irq.Event) bool) error {
+	going := true
+	each := func(e irq.Event) bool {
+		after, going = e.Sequence, yield(e)
+		return going
+	}
+	if err := h.History.Read(after, each); err != nil || !going {
+		return err
+	}
+	return h.ring.Read(after, each)
+}
+
 func newHistorian(r *irq.Registry, store History, log *slog.Logger) *historian {
 	if store == nil {
-		return &historian{History: inMemory{r}, cancel: func() {}, log: log}
+		return &historian{History: inMemory{r}, ring: inMemory{r}, cancel: func() {}, log: log}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	h := &historian{History: store, cancel: cancel, log: log}
+	h := &historian{History: store, ring: inMemory{r}, cancel: cancel, log: log}
 	w := r.Watch(0)
 	h.loop.Go(func() { h.run(ctx, w) })
 	return h

@@ -118,5 +118,8 @@ func (s *Server) status(c *varlink.Call, _ *caller) error {
 		fmt.Sprintf("sessions: %d of %d", wire.Sessions, s.config.Sessions),
 		fmt.Sprintf("file descriptors: %d of %d (RLIMIT_NOFILE)", open, limit),
 	}
+	if h, ok := s.config.History.(interface{ Degraded() bool }); ok && h.Degraded() {
+		out.Limits = append(out.Limits, "history: its file cannot be written now, the last events are kept in memory")
+	}
 	return c.Reply(out)
 }

@@ -34,6 +34,7 @@ type Config struct {
 	Clock    irq.Clock   // default: the system's
 	Instance string      // identity of the registry; default random
 	History  History     // default: a ring in memory, as long as the policy says
+	After    uint64      // events are numbered from here on, if the store has no higher number
 	Check    bool        // hold every reply against the interface, for tests
 	Sessions int         // most sessions at once; default 16384
 }
@@ -111,6 +112,7 @@ func New(c Config) (*Server, error) {
 
 // registryConfig goes on where a former worker ended.
 func (s *Server) registryConfig(c irq.Config) irq.Config {
+	c.Sequence = s.config.After
 	if s.config.Store == nil {
 		return c
 	}
@@ -120,7 +122,7 @@ func (s *Server) registryConfig(c irq.Config) irq.Config {
 	}
 	sequence := s.keeping.global(globalSequence)
 	c.Instance = s.config.Store.Memory().Instance()
-	c.Sequence, c.Serial, c.Turn = sequence.Load(), s.keeping.global(globalSerial).Load(), s.keeping.global(globalTurn).Load()
+	c.Sequence, c.Serial, c.Turn = max(c.Sequence, sequence.Load()), s.keeping.global(globalSerial).Load(), s.keeping.global(globalTurn).Load()
 	c.Mark = sequence.Store
 	return c
 }
