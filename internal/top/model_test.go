@@ -24,7 +24,9 @@ var update = flag.Bool("update", false, "write golden frames and the README's sc
 func TestMain(m *testing.M) {
 	time.Local = time.UTC
 	flag.Parse()
-	os.Exit(m.Run())
+	status := m.Run()
+	removePrograms()
+	os.Exit(status)
 }
 
 // script is a feed that shows one picture after the other.

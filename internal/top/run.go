@@ -13,10 +13,12 @@ import (
 	"github.com/ivtd/ivt/irq"
 )
 
+// frames is how many a second are drawn at most, when keys are pressed.
+const frames = 30
+
 // Run shows the machine on the terminal until somebody quits, which is no error, or ctx ends. The terminal is then
 // as it was. Interval is the time between two pictures.
 func Run(ctx context.Context, f Feed, interval time.Duration) error {
-	const frames = 30 // a second at most, when keys are pressed
 	asking, stop := context.WithCancel(ctx)
 	defer stop()
 	m := newModel(asking, f, interval)
