@@ -3,6 +3,7 @@ package ivt
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -93,6 +94,15 @@ func ConnectAll(ctx context.Context, vectors []string, list ...Option) (*Connect
 		return nil, err
 	}
 	return c.ConnectAll(ctx, vectors, list...)
+}
+
+// Watch is [Client.Watch] of the ivtd that the options name.
+func Watch(ctx context.Context, source string, since uint64, list ...Option) iter.Seq2[Update, error] {
+	c, err := clientFor(list)
+	if err != nil {
+		return func(yield func(Update, error) bool) { yield(Update{}, err) }
+	}
+	return c.Watch(ctx, source, since)
 }
 
 // Connect is the package's Connect with this client.

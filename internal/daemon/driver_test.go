@@ -77,7 +77,6 @@ func driver() error {
 type driving struct {
 	client     *ivt.Client
 	connection *ivt.Connection
-	lifeline   int
 }
 
 func (d *driving) obey(o order) (a answer, err error) {
@@ -102,8 +101,6 @@ func (d *driving) obey(o order) (a answer, err error) {
 	case "wait":
 		i, failed := d.connection.Wait(ctx)
 		return answer{Interrupt: &i}, failed
-	case "ack":
-		return a, errors.New("not here")
 	case "disconnect":
 		return a, d.connection.Disconnect(ctx)
 	case "disconnect as": // of a connection that is somebody else's
