@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 
@@ -14,14 +15,17 @@ import (
 
 var connectRows = []row{
 	{"connect + disconnect, against a bare Go echo with a descriptor", atMost(4), func(b *bench) (ours, peer sample, err error) {
-		return b.against(b.echo)
+		return b.against(b.whole, b.echo)
+	}},
+	{"the same, ivtd without its keeper", atMost(4), func(b *bench) (ours, peer sample, err error) {
+		return b.against(b.ivtd, b.echo)
 	}},
 	{"connect + disconnect, against the same over D-Bus", atMost(0.5), func(b *bench) (ours, peer sample, err error) {
-		return b.against(b.bus)
+		return b.against(b.whole, b.bus)
 	}},
 	{"connect + disconnect, 1,000,000 vectors against 1,000", atMost(1.25), func(b *bench) (ours, peer sample, err error) {
-		if ours, err = b.connecting(1_000_000); err == nil {
-			peer, err = b.connecting(1_000)
+		if ours, err = b.connecting(b.whole, 1_000_000); err == nil {
+			peer, err = b.connecting(b.whole, 1_000)
 		}
 		return ours, peer, err
 	}},
@@ -29,16 +33,19 @@ var connectRows = []row{
 
 const connectRepeats = 300
 
-func (b *bench) against(other func() (sample, error)) (ours, peer sample, err error) {
-	if ours, err = b.connecting(1_000); err == nil {
+// A daemonStarter is bench.whole or bench.ivtd.
+type daemonStarter func(vectors int) (socket string, process *exec.Cmd, err error)
+
+func (b *bench) against(start daemonStarter, other func() (sample, error)) (ours, peer sample, err error) {
+	if ours, err = b.connecting(start, 1_000); err == nil {
 		peer, err = other()
 	}
 	return ours, peer, err
 }
 
 // connecting samples connect + disconnect on one session.
-func (b *bench) connecting(vectors int) (sample, error) {
-	socket, _, err := b.ivtd(vectors)
+func (b *bench) connecting(start daemonStarter, vectors int) (sample, error) {
+	socket, _, err := start(vectors)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/ivtd/ivt/internal/daemon"
@@ -64,7 +65,63 @@ func ready() {
 	io.Copy(io.Discard, os.Stdin)
 }
 
-// ivtd starts a daemon with soft:bench of that many vectors, and returns its socket.
+// whole starts the real ivtd, keeper and worker, with soft:bench of that many vectors.
+func (b *bench) whole(vectors int) (socket string, process *exec.Cmd, err error) {
+	program, err := ivtdProgram()
+	if err != nil {
+		return "", nil, err
+	}
+	dir, err := b.folder()
+	if err != nil {
+		return "", nil, err
+	}
+	config := filepath.Join(dir, "ivtd.toml")
+	text := fmt.Sprintf("[soft.bench]\nvectors = %d\nshareable = true\n", vectors)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return "", nil, err
+	}
+	socket = filepath.Join(dir, "s")
+	process = exec.Command(program, "--socket", socket, "--config", config)
+	log, err := process.StderrPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := process.Start(); err != nil {
+		return "", nil, err
+	}
+	b.later(func() {
+		process.Process.Signal(syscall.SIGTERM)
+		process.Wait()
+	})
+	return socket, process, served(log)
+}
+
+// served reads the log until ivtd serves, and then whatever comes, so that ivtd never waits for us.
+func served(log io.Reader) error {
+	lines := bufio.NewScanner(log)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "msg=serving") {
+			go io.Copy(io.Discard, log)
+			return nil
+		}
+	}
+	return fmt.Errorf("ivtd ended before it served: %w", lines.Err())
+}
+
+// ivtdProgram builds the command once.
+var ivtdProgram = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "ivt") // left to the system: it is needed to the end
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "ivtd")
+	if out, err := exec.Command("go", "build", "-o", program, "github.com/ivtd/ivt/cmd/ivtd").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build ivtd: %w: %s", err, out)
+	}
+	return program, nil
+})
+
+// ivtd starts a daemon of one process with soft:bench of that many vectors, and returns its socket.
 func (b *bench) ivtd(vectors int) (socket string, process *exec.Cmd, err error) {
 	dir, err := b.folder()
 	if err != nil {
@@ -115,17 +172,47 @@ func serveIvtd() error {
 	return s.Close(context.Background())
 }
 
+// share returns the memory of a process and its children, in which what processes share counts once (Pss of
+// proc_pid_smaps_rollup(5)).
+func share(pid int) (float64, error) {
+	total, err := kilobytes("/proc/"+strconv.Itoa(pid)+"/smaps_rollup", "Pss:")
+	if err != nil {
+		return 0, err
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return 0, err
+	}
+	for _, child := range strings.Fields(string(children)) {
+		n, err := strconv.Atoi(child)
+		if err != nil {
+			return 0, err
+		}
+		more, err := share(n)
+		if err != nil {
+			return 0, err
+		}
+		total += more
+	}
+	return total, nil
+}
+
 // resident returns the memory of a process, VmRSS of proc_pid_status(5).
 func resident(pid int) (float64, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	return kilobytes("/proc/"+strconv.Itoa(pid)+"/status", "VmRSS:")
+}
+
+// kilobytes reads a number of a file of /proc, in bytes.
+func kilobytes(file, key string) (float64, error) {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kilobytes, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kilobytes * 1024, err
+		if rest, ok := strings.CutPrefix(line, key); ok {
+			n, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return n * 1024, err
 		}
 	}
-	return 0, fmt.Errorf("process %d has no VmRSS", pid)
+	return 0, fmt.Errorf("%s has no %s", file, key)
 }
