@@ -95,7 +95,7 @@ func TestRule4EveryNoHasItsCode(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			err := c.ask(newTable(t, irq.SourceSpec{}))
 			e := refused(t, err, c.code, c.reason)
-			if !errors.Is(err, c.errno) {
+			if !errors.Is(err, numberOf(c.code, c.errno)) {
 				t.Errorf("%v does not match %v", err, c.errno)
 			}
 			if e.Operation == "" && c.code != irq.ErrNotConnected {
