@@ -16,9 +16,10 @@ import (
 
 // sources are those that the policy names and that could be opened. They come and go one at a time.
 type sources struct {
-	server  *Server
-	working sync.Mutex
-	leaving sync.WaitGroup // one goroutine a source, which waits for its device to leave
+	server   *Server
+	working  sync.Mutex
+	leaving  sync.WaitGroup // one goroutine a source, which waits for its device to leave
+	watching sync.Once
 
 	mu      sync.Mutex
 	present map[string]*opened
@@ -57,6 +58,9 @@ func (ss *sources) all() map[string]source.Source {
 func (ss *sources) open(ctx context.Context, p *policy.Policy) {
 	ss.working.Lock()
 	defer ss.working.Unlock()
+	if len(p.Devices) > 0 {
+		ss.watch(ss.server.base)
+	}
 	wanted := ss.wanted(ctx, p)
 	for name, o := range ss.snapshot() {
 		if settings, ok := wanted[name]; ok && reflect.DeepEqual(settings, o.settings) {
