@@ -8,17 +8,20 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ivtd/ivt/test/vm/kernels"
 	"github.com/ivtd/ivt/test/vm/wire"
 )
 
-// A VM is killed if its init does not come up within bootLimit, or if a test
-// takes longer than its own limit and grace, since it ends itself at that one.
+// A VM is killed if nothing is heard of it for quiet while it boots, or if that
+// takes longer than bootLimit; then if a test takes longer than its own limit
+// and grace, since it ends itself at that one.
 const (
-	bootLimit = 2 * time.Minute
-	grace     = 20 * time.Second
+	quiet     = 90 * time.Second
+	bootLimit = 10 * time.Minute
+	grace     = 30 * time.Second
 )
 
 // group is several packages in one boot.
@@ -31,6 +34,7 @@ type group struct {
 	start   time.Time
 	output  bytes.Buffer // of the current one
 	allow   func(time.Duration)
+	up      atomic.Bool // its init has come up
 }
 
 func (s *suite) bootGroup(ctx context.Context, k *kernels.Kernel, units []*unit) error {
@@ -47,7 +51,8 @@ func (s *suite) bootGroup(ctx context.Context, k *kernels.Kernel, units []*unit)
 	limited, allow, cancel := patience(ctx)
 	defer cancel()
 	g.allow = allow
-	g.allow(bootLimit)
+	g.allow(quiet)
+	g.log.heard = g.boots
 	// Pdeathsig belongs to the thread that started QEMU.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -63,15 +68,23 @@ func (s *suite) bootGroup(ctx context.Context, k *kernels.Kernel, units []*unit)
 	return nil
 }
 
+// boots allows a VM that says something on its console to go on booting.
+func (g *group) boots() {
+	if !g.up.Load() && time.Since(g.start) < bootLimit {
+		g.allow(quiet)
+	}
+}
+
 // patience returns a context that ends when what was last allowed has passed.
 func patience(ctx context.Context) (limited context.Context, allow func(time.Duration), stop func()) {
 	limited, cancel := context.WithCancelCause(ctx)
-	var timer *time.Timer
+	var last atomic.Int64 // the duration allowed last
+	timer := time.AfterFunc(bootLimit, func() {
+		cancel(fmt.Errorf("the VM did not answer for %v and was killed", time.Duration(last.Load())))
+	})
 	allow = func(d time.Duration) {
-		if timer != nil {
-			timer.Stop()
-		}
-		timer = time.AfterFunc(d, func() { cancel(fmt.Errorf("the VM did not answer for %v and was killed", d)) })
+		last.Store(int64(d))
+		timer.Reset(d)
 	}
 	return limited, allow, func() {
 		timer.Stop()
@@ -87,7 +100,7 @@ func (s *suite) initramfs(m *machine, units []*unit) error {
 	}
 	job := wire.Job{Load: load}
 	if rootfs != "" {
-		addSystemd(a)
+		addSystemd(a, rootfs)
 		job.Init = systemdInit
 	}
 	for i, u := range units {
@@ -105,6 +118,7 @@ func (g *group) handle(f wire.Frame) {
 	switch {
 	case f.Up != "":
 		fmt.Fprintf(g.suite.Log, "vm: Linux %s is up after %.1f s\n", f.Up, time.Since(g.start).Seconds())
+		g.up.Store(true)
 		g.allow(grace)
 	case f.Start != "":
 		g.allow(g.suite.Timeout + grace)

@@ -15,6 +15,7 @@ type kernelLog struct {
 	within   bool     // in the lines of a fault
 	seen     map[string]bool
 	expected []*regexp.Regexp
+	heard    func() // is called for each line, if it is not nil
 }
 
 const keptLines = 400
@@ -34,6 +35,9 @@ func (k *kernelLog) add(line string) {
 	line = strings.TrimRight(line, "\r\n")
 	if line == "" {
 		return
+	}
+	if k.heard != nil {
+		k.heard()
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

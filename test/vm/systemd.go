@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/ivtd/ivt/test/vm/cpio"
@@ -36,7 +37,10 @@ var masked = []string{
 	"systemd-modules-load.service", "kmod-static-nodes.service", "proc-sys-fs-binfmt_misc.automount",
 	"systemd-ask-password-console.path", "systemd-update-utmp.service", "systemd-repart.service",
 	"systemd-boot-system-token.service", "systemd-timesyncd.service", "systemd-pstore.service",
-	"sys-fs-fuse-connections.mount", "dev-hugepages.mount", "tmp.mount",
+	"sys-fs-fuse-connections.mount", "dev-hugepages.mount", "tmp.mount", "modprobe@.service",
+	"systemd-tmpfiles-setup-dev.service", "systemd-tmpfiles-setup-dev-early.service", "systemd-remount-fs.service",
+	"systemd-tmpfiles-clean.timer", "systemd-hostnamed.socket", "systemd-sysext.socket", "systemd-creds.socket",
+	"systemd-pcrextend.socket", "systemd-pcrlock.socket", "systemd-initctl.socket", "systemd-sysctl.service",
 }
 
 // systemdInit is what a job says to become systemd.
@@ -58,11 +62,15 @@ func (s *suite) systemdRoot(ctx context.Context, init string) (string, error) {
 }
 
 // addSystemd makes systemd run the job and nothing that tests do not need.
-func addSystemd(a *cpio.Archive) {
+func addSystemd(a *cpio.Archive, rootfs string) {
 	a.File("/etc/systemd/system/vm.service", 0o644, []byte(vmService))
 	a.File("/etc/systemd/system/default.target", 0o644, []byte("[Unit]\nDescription=tests\nRequires=vm.service\nAfter=vm.service\n"))
 	for _, unit := range masked {
 		a.Link("/etc/systemd/system/"+unit, "/dev/null")
+	}
+	generators, _ := filepath.Glob(filepath.Join(rootfs, "usr/lib/systemd/system-generators/*"))
+	for _, g := range generators {
+		a.Link("/etc/systemd/system-generators/"+filepath.Base(g), "/dev/null")
 	}
 	a.File("/etc/systemd/journald.conf", 0o644, []byte("[Journal]\nStorage=volatile\n"))
 	a.File("/etc/systemd/system.conf", 0o644, []byte("[Manager]\nStatusUnitFormat=name\nDefaultTimeoutStartSec=60s\n"))

@@ -40,7 +40,7 @@ func first() error {
 		return err
 	}
 	if job.Init != "" {
-		return unix.Exec(job.Init, []string{job.Init}, []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"})
+		return unix.Exec(job.Init, []string{job.Init}, []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TERM=dumb", "SYSTEMD_COLORS=0"})
 	}
 	mounts()
 	loopback()
