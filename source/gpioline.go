@@ -171,15 +171,17 @@ func (g *gpio) busy(e *irq.Error, info kernel.GPIOLine, asked error) {
 		e.Remedies = []string{"ivt who " + e.Vector.String(), "a hog of the device tree keeps its line as long as the chip is there"}
 	}
 	holders := []irq.Holder{h}
-	if h.Kind == irq.HolderUnknown && g.config.Foreign != nil {
-		holders = append(holders, processesOnly(g.config.Foreign(g.path()))...)
+	if h.Kind == irq.HolderUnknown {
+		holders = append(holders, candidates(g.config.Foreign(g.path()), g.path())...)
 	}
 	e.Conflicts = []irq.Conflict{{Vector: e.Vector, Reason: e.Reason, Holders: holders}}
 }
 
-func processesOnly(all []irq.Holder) (some []irq.Holder) {
+// candidates are the processes that may have the line, because they have the chip open.
+func candidates(all []irq.Holder, path string) (some []irq.Holder) {
 	for _, h := range all {
 		if h.Kind == irq.HolderProcess {
+			h.Label = "has " + path + " open"
 			some = append(some, h)
 		}
 	}

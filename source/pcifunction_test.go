@@ -5,6 +5,7 @@ package source
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -128,11 +129,10 @@ func TestOpenRefusals(t *testing.T) {
 	}{
 		{syscall.EBUSY, somebody, irq.ErrAlreadyConnected, irq.HolderProcess},
 		{syscall.EBUSY, nobody, irq.ErrAlreadyConnected, irq.HolderUnknown},
-		{syscall.EBUSY, nil, irq.ErrAlreadyConnected, irq.HolderUnknown},
-		{syscall.EACCES, nil, irq.ErrAccessDenied, ""},
-		{syscall.EPERM, nil, irq.ErrAccessDenied, ""},
-		{syscall.ENOENT, nil, irq.ErrNoSuchDevice, ""},
-		{syscall.ENODEV, nil, irq.ErrNotConnected, ""},
+		{syscall.EACCES, nobody, irq.ErrAccessDenied, ""},
+		{syscall.EPERM, nobody, irq.ErrAccessDenied, ""},
+		{syscall.ENOENT, nobody, irq.ErrNoSuchDevice, ""},
+		{syscall.ENODEV, nobody, irq.ErrNotConnected, ""},
 	} {
 		err := f.openRefusal("/dev/vfio/12", test.errno, test.foreign)
 		var e *irq.Error
@@ -144,7 +144,7 @@ func TestOpenRefusals(t *testing.T) {
 			t.Errorf("%v: conflicts %+v", test.errno, e.Conflicts)
 		}
 	}
-	if err := f.openRefusal("/dev/vfio/12", syscall.EIO, nil); !errors.Is(err, syscall.EIO) || errors.As(err, new(*irq.Error)) {
+	if err := f.openRefusal("/dev/vfio/12", syscall.EIO, nobody); !errors.Is(err, syscall.EIO) || errors.As(err, new(*irq.Error)) {
 		t.Errorf("what nobody expects stays what it is: %v", err)
 	}
 }
@@ -163,5 +163,29 @@ func TestNotViableNamesTheFunctions(t *testing.T) {
 	if err := f.notViable(s.root); !errors.As(err, &e) || e.Code != irq.ErrAlreadyConnected || !strings.Contains(e.Detail, "0000:3b:00.1 (e1000e)") ||
 		len(e.Conflicts[0].Holders) != 1 || e.Remedies[0] != "ivt bind 0000:3b:00.1 vfio-pci" {
 		t.Errorf("got %v", e)
+	}
+}
+
+// Who has a file open is found without anybody's help.
+func TestOpenersAreFound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "device")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if found := openersOf(path); found != nil {
+		t.Errorf("this process is no foreigner: %v", found)
+	}
+	process := exec.Command("sleep", "1000")
+	process.ExtraFiles = []*os.File{f}
+	if err := process.Start(); err != nil {
+		t.Skip("no sleep; try: apt-get install coreutils")
+	}
+	defer process.Wait()
+	defer process.Process.Kill()
+	found := openersOf(path)
+	if len(found) != 1 || found[0].PID != process.Process.Pid || found[0].Command != "sleep" || found[0].UID == nil {
+		t.Errorf("found %+v", found)
 	}
 }

@@ -39,7 +39,7 @@ type Config struct {
 	Keep     Keep           // nil: nothing outlives this process
 	Ack      Ack            // nil: acknowledgements that holders send are dropped
 	// Foreign finds the processes outside ivt that have a device file open, by its path (/dev/vfio/12),
-	// so that EBUSY can name them. nil: they are unknown, and the error says so.
+	// so that EBUSY can name them. Default: those in /proc that may be looked into.
 	Foreign func(path string) []irq.Holder
 }
 

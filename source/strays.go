@@ -15,22 +15,37 @@ import (
 
 // straysOf returns the other processes that have a copy of a VFIO device descriptor, as far as this process may look
 // (ptrace(2) access). Copies that are in flight between processes are nowhere to be seen.
-func straysOf(device int) (holders []irq.Holder) {
+func straysOf(device int) []irq.Holder {
+	return processesWith(func(pid, fd int, target string) bool {
+		if target != "anon_inode:[vfio-device]" && !strings.HasPrefix(target, "/dev/vfio/devices/") {
+			return false
+		}
+		same, err := kernel.SameFile(device, pid, fd) // an error: it is gone, or the kernel has no kcmp
+		return err == nil && same
+	})
+}
+
+// openersOf returns the other processes that have a file open, by its path.
+func openersOf(path string) []irq.Holder {
+	return processesWith(func(_, _ int, target string) bool { return target == path })
+}
+
+// processesWith returns the other processes of which a descriptor fits.
+func processesWith(fits func(pid, fd int, target string) bool) (holders []irq.Holder) {
 	processes, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
 	for _, p := range processes {
-		pid, err := strconv.Atoi(p.Name())
-		if err == nil && pid != os.Getpid() && hasCopy(pid, device) {
+		if pid, err := strconv.Atoi(p.Name()); err == nil && pid != os.Getpid() && hasSuch(pid, fits) {
 			holders = append(holders, processHolder(pid))
 		}
 	}
 	return holders
 }
 
-// hasCopy reports whether a process has the same open file.
-func hasCopy(pid, device int) bool {
+// hasSuch reports whether a descriptor of a process fits.
+func hasSuch(pid int, fits func(pid, fd int, target string) bool) bool {
 	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -38,13 +53,8 @@ func hasCopy(pid, device int) bool {
 	}
 	for _, e := range entries {
 		target, err := os.Readlink(filepath.Join(dir, e.Name()))
-		if err != nil || target != "anon_inode:[vfio-device]" && !strings.HasPrefix(target, "/dev/vfio/devices/") {
-			continue
-		}
-		if n, err := strconv.Atoi(e.Name()); err == nil {
-			if same, err := kernel.SameFile(device, pid, n); err == nil && same {
-				return true
-			}
+		if fd, bad := strconv.Atoi(e.Name()); err == nil && bad == nil && fits(pid, fd, target) {
+			return true
 		}
 	}
 	return false

@@ -206,6 +206,9 @@ func (c Config) complete() Config {
 	if c.Root == "" {
 		c.Root = "/"
 	}
+	if c.Foreign == nil {
+		c.Foreign = openersOf
+	}
 	if c.Instance == "" {
 		c.Instance = newInstance()
 	}

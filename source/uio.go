@@ -187,9 +187,6 @@ func (u *uio) open() (err error) {
 
 // foreign returns who else has the device open, as far as anybody looks.
 func (u *uio) foreign() (others []irq.Holder) {
-	if u.config.Foreign == nil {
-		return nil
-	}
 	for _, h := range u.config.Foreign(u.path()) {
 		if h.PID != os.Getpid() && h.Kind == irq.HolderProcess {
 			others = append(others, h)

@@ -111,16 +111,12 @@ func (f pciFunction) foreignHolds(path string, foreign func(string) []irq.Holder
 }
 
 func foreignHolds(source, path string, foreign func(string) []irq.Holder) *irq.Error {
-	var holders []irq.Holder
-	why := "nobody looks for processes that have it open"
-	if foreign != nil {
-		holders = foreign(path)
-		why = "no process that may be looked into has it open: it may be in another container, or in flight between processes"
-	}
+	holders := foreign(path)
 	e := &irq.Error{Code: irq.ErrAlreadyConnected, Operation: "open", Name: source, Reason: irq.ReasonForeignHolds,
 		Detail: path + " is open in a process outside ivt", Remedies: []string{"ivt who " + path, "stop that process, or let it use ivt"}}
 	if len(holders) == 0 {
-		holders = []irq.Holder{{Kind: irq.HolderUnknown, Label: why}}
+		holders = []irq.Holder{{Kind: irq.HolderUnknown,
+			Label: "no process that may be looked into has it open: it may be in another container, or in flight between processes"}}
 		e.Remedies = append([]string{"sudo fuser -v " + path}, e.Remedies...)
 	}
 	e.Conflicts = []irq.Conflict{{Vector: irq.Vector{Source: source}, Reason: irq.ReasonForeignHolds, Holders: holders}}
