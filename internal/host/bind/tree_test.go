@@ -67,7 +67,7 @@ func (tr *tree) dir(name string) {
 }
 
 func (tr *tree) driver(name string) {
-	for _, f := range []string{"bind", "unbind", "new_id"} {
+	for _, f := range []string{"bind", "unbind"} {
 		tr.file("/sys/bus/pci/drivers/"+name+"/"+f, "")
 	}
 }

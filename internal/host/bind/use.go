@@ -21,7 +21,11 @@ func (p *Plan) use(ctx context.Context, d Device, o Options) error {
 	p.InUse = append(p.InUse, m.disks(nodes)...)
 	p.InUse = append(p.InUse, m.consoles(d, nodes)...)
 	p.InUse = append(p.InUse, m.inputs(nodes)...)
-	p.InUse = append(p.InUse, m.processes(d, nodes)...)
+	open := m.processes(d, nodes)
+	if len(open) > 0 && o.Force && isVFIO(d.Driver) {
+		m.note("VFIO waits until the processes that have " + d.Address + " open let go of it: this may take until they end")
+	}
+	p.InUse = append(p.InUse, open...)
 	p.InUse = append(p.InUse, m.virtualFunctions(d)...)
 	if p.Operation == "bind" && isVFIO(o.Driver) && !o.Group {
 		others, err := m.companions(p.Operation, d)

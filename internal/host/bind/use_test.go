@@ -222,4 +222,9 @@ func TestVFIOGroupIsOpen(t *testing.T) {
 	if !errors.Is(err, irq.ErrStillConnected) || !cmp.Equal(want, p.InUse) {
 		t.Errorf("%v, %+v", err, p.InUse)
 	}
+	// Forced, it is said that this may take long.
+	p, err = Unbind(t.Context(), nic, Options{Root: tr.root, Force: true})
+	if err != nil || !strings.Contains(strings.Join(p.Notes, "\n"), "VFIO waits") {
+		t.Errorf("%v, %v", err, p.Notes)
+	}
 }

@@ -125,7 +125,7 @@ func fakeTypes(t testing.TB, shapes map[string]shape, random *rand.Rand, without
 // Where the fake kernel has things.
 const (
 	fakeStart     = 0xffff_8880_0000_0000
-	fakeSize      = 1 << 20
+	fakeSize      = 1 << 17
 	fakeVectorIRQ = 0x1efa0 // as on 6.x: small, the per-CPU variables are linked at zero
 	fakePerCPU    = 0x20000 // size of a CPU's area
 )
@@ -310,14 +310,26 @@ func (f *fakeKernel) give(number, cpu, vector int) {
 	f.set(f.apics[number], f.layout.apic.vector, uint64(vector))
 }
 
-// move gives another vector; the old one waits for clean-up.
-func (f *fakeKernel) move(number, cpu, vector int) {
+// moveSteps gives another vector; the old one waits for clean-up. The steps are those of vector.c, in its order.
+func (f *fakeKernel) moveSteps(number, cpu, vector int) []func() {
 	a := &f.layout.apic
 	apic := f.apics[number]
-	f.set(apic, a.previousCPU, f.get(apic+uint64(a.cpu.offset), 4))
-	f.set(apic, a.previousVector, f.get(apic+uint64(a.vector.offset), 4))
-	f.set(apic, a.moving, 1)
-	f.give(number, cpu, vector)
+	return []func(){
+		func() { f.allocated(cpu, vector, true) },
+		func() { f.set(apic, a.previousVector, f.get(apic+uint64(a.vector.offset), 4)) },
+		func() { f.set(apic, a.previousCPU, f.get(apic+uint64(a.cpu.offset), 4)) },
+		func() { f.set(apic, a.moving, 1) },
+		func() { f.set(apic, a.vector, uint64(vector)) },
+		func() { f.set(apic, a.cpu, uint64(cpu)) },
+		func() { f.slot(cpu, vector, f.descs[number]) },
+	}
+}
+
+// move does it at once.
+func (f *fakeKernel) move(number, cpu, vector int) {
+	for _, step := range f.moveSteps(number, cpu, vector) {
+		step()
+	}
 }
 
 func (f *fakeKernel) allocated(cpu, vector int, on bool) {

@@ -106,43 +106,49 @@ func TestLayoutRefusesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// An interrupt that moves at any moment of the reading gives the map before or after, or none, never a mixture.
+// An interrupt that moves at any moment of the reading, at once or so slowly that half a move is seen, gives the map before
+// or after, never a mixture.
 func TestMoveAtEveryMoment(t *testing.T) {
 	spec := fakeTypes(t, shapes(true), nil, "")
-	read := func(at int) (*Map, int, error) {
+	read := func(at, pace int) (*Map, int, error) {
 		f := machine(t, newFakeKernel(t, spec, 2))
 		k := f.kernel()
 		f.reads = 0
+		steps := f.moveSteps(24, 0, 0x50)
 		f.onRead = func(n int) {
-			if n == at {
-				f.move(24, 0, 0x50)
+			for at > 0 && len(steps) > 0 && n >= at && (n-at)%max(pace, 1) == 0 {
+				steps[0]()
+				if steps = steps[1:]; pace > 0 {
+					return
+				}
 			}
 		}
 		m, err := k.snapshot(context.Background(), DefaultPasses)
 		return m, f.reads, err
 	}
-	quiet, reads, err := read(0)
+	quiet, reads, err := read(0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, after := 0, 0
-	for at := 1; at <= reads; at++ {
-		m, _, err := read(at)
-		if err != nil {
-			t.Fatalf("move at read %d of %d: %v", at, reads, err)
+	for _, pace := range []int{0, 1, 3, 10} {
+		before, after := 0, 0
+		for at := 1; at <= reads; at++ {
+			m, _, err := read(at, pace)
+			if err != nil {
+				t.Fatalf("move at read %d of %d, a step each %d: %v", at, reads, pace, err)
+			}
+			switch q := m.IRQ(24); {
+			case cmp.Equal(m.CPUs, quiet.CPUs):
+				before++
+			case q.CPU == 0 && q.Vector == 0x50 && q.PreviousCPU == 1 && q.PreviousVector == 0x21 && m.Global.Allocated == quiet.Global.Allocated+1:
+				after++
+			default:
+				t.Fatalf("move at read %d of %d, a step each %d: %+v", at, reads, pace, q)
+			}
 		}
-		switch q := m.IRQ(24); {
-		case cmp.Equal(m.CPUs, quiet.CPUs):
-			before++
-		case q.CPU == 0 && q.Vector == 0x50 && q.PreviousCPU == 1 && q.PreviousVector == 0x21 && m.Global.Allocated == quiet.Global.Allocated+1:
-			after++
-		default:
-			t.Fatalf("move at read %d of %d: %+v", at, reads, q)
+		if before == 0 || after == 0 {
+			t.Errorf("a step each %d: %d maps from before, %d from after: the moves did not reach both sides", pace, before, after)
 		}
-	}
-	t.Logf("%d moments: %d maps from before, %d from after", reads, before, after)
-	if before == 0 || after == 0 {
-		t.Error("the moves did not reach both sides of the reading")
 	}
 }
 

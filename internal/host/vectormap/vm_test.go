@@ -29,9 +29,19 @@ type live struct{}
 func (live) FS() fs.FS  { return os.DirFS("/") }
 func (live) Live() bool { return true }
 
-func read(t *testing.T, o vectormap.Options) *vectormap.Map {
+// readers are used again by each test: under emulation the symbols alone take a second.
+var readers = map[vectormap.Method]*vectormap.Reader{}
+
+func reader(method vectormap.Method) *vectormap.Reader {
+	if readers[method] == nil {
+		readers[method] = vectormap.NewReader(live{}, vectormap.Options{Methods: []vectormap.Method{method}})
+	}
+	return readers[method]
+}
+
+func read(t *testing.T, method vectormap.Method) *vectormap.Map {
 	t.Helper()
-	m, err := vectormap.Read(t.Context(), live{}, o)
+	m, err := reader(method).Read(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +73,7 @@ func TestVMMethodsAgree(t *testing.T) {
 	guest.Require(t)
 	var first vectormap.Map
 	for i, method := range exact() {
-		m := read(t, vectormap.Options{Methods: []vectormap.Method{method}})
+		m := read(t, method)
 		t.Logf("%s: %d passes, %d free, %d in use, %d irqs", method, m.Passes, m.Global.Available, m.Global.Allocated, len(m.IRQs))
 		if i == 0 {
 			first = content(m)
@@ -100,7 +110,7 @@ func TestVMHiddenSymbols(t *testing.T) {
 		t.Skip("this kernel has no /proc/kcore; 6.1 has")
 	}
 	kcore := []vectormap.Method{vectormap.MethodKcore}
-	want := content(read(t, vectormap.Options{Methods: kcore}))
+	want := content(read(t, vectormap.MethodKcore))
 	const knob = "/proc/sys/kernel/kptr_restrict"
 	before, err := os.ReadFile(knob)
 	if err != nil {
@@ -112,7 +122,11 @@ func TestVMHiddenSymbols(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "kptr_restrict") {
 		t.Errorf("hidden: %v", err)
 	}
-	if diff := cmp.Diff(want, content(read(t, vectormap.Options{Methods: kcore, HiddenSymbols: true}))); diff != "" {
+	got, err := vectormap.Read(t.Context(), live{}, vectormap.Options{Methods: kcore, HiddenSymbols: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, content(got)); diff != "" {
 		t.Errorf("with symbols from memory the map differs:\n%s", diff)
 	}
 }
@@ -196,9 +210,9 @@ func TestVMStaysConsistentWhileAffinitiesMove(t *testing.T) {
 	})
 	stable, unstable, passes, moves := 0, 0, 0, 0
 	for _, method := range exact() {
-		r := vectormap.NewReader(live{}, vectormap.Options{Methods: []vectormap.Method{method}})
+		r := reader(method)
 		last := &vectormap.Map{}
-		for range 60 {
+		for range 40 {
 			m, err := r.Read(t.Context())
 			switch {
 			case err == nil:
@@ -268,7 +282,7 @@ func TestVMOfflineCPU(t *testing.T) {
 	}
 	t.Cleanup(func() { write(t, knob, "1") })
 	for _, method := range exact() {
-		m := read(t, vectormap.Options{Methods: []vectormap.Method{method}})
+		m := read(t, method)
 		if m.Global.Online != 1 || m.CPU(1) != nil && m.CPU(1).Online {
 			t.Errorf("%s: %d CPUs online, CPU 1 is %+v", method, m.Global.Online, m.CPU(1))
 		}
@@ -290,7 +304,10 @@ func TestVMUnprivileged(t *testing.T) {
 		}
 		return
 	}
-	m := read(t, vectormap.Options{})
+	m, err := vectormap.Read(t.Context(), live{}, vectormap.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if m.Method != vectormap.MethodInference || len(m.Blind) < 4 {
 		t.Errorf("got %s, blind %v", m.Method, m.Blind)
 	}
