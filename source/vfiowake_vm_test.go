@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,8 +17,12 @@ import (
 	"github.com/ivtd/ivt/test/vm/guest"
 )
 
-// wakeTrials is how many changes a run makes for each type; `-count 50` makes ten thousand.
-const wakeTrials = 200
+// wakeTrials is how many changes a run makes for each type, few enough for a busy host; `-count 200` makes ten thousand, each run
+// with delays of its own.
+const wakeTrials = 50
+
+// wakeRuns numbers the runs: it is their seed.
+var wakeRuns atomic.Uint64
 
 // The final wake: whatever is handed over, parked, resumed or adopted while interrupts arrive at random times, after the last
 // interrupt the present holder is woken at least once. So a driver that looks at its device whenever it is woken leaves none
@@ -63,7 +68,8 @@ type wakeTest struct {
 }
 
 func (w *wakeTest) run() {
-	random := rand.New(rand.NewPCG(1, 2))
+	seed := wakeRuns.Add(1)
+	random := rand.New(rand.NewPCG(seed, seed))
 	w.connect()
 	for trial := range wakeTrials {
 		raised := make(chan struct{})
@@ -83,8 +89,8 @@ func (w *wakeTest) run() {
 		w.served(trial, kind)
 	}
 	w.driver.stop()
-	w.t.Logf("%d trials: %d handed over, %d parked and resumed, %d adopted; none unserved; the latest was served after %v",
-		wakeTrials, w.kinds[0], w.kinds[1], w.kinds[2], w.worst)
+	w.t.Logf("seed %d: %d trials: %d handed over, %d parked and resumed, %d adopted; none unserved; the latest was served after %v",
+		seed, wakeTrials, w.kinds[0], w.kinds[1], w.kinds[2], w.worst)
 }
 
 // served waits until the driver has served what the device raised.
