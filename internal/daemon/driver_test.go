@@ -108,7 +108,7 @@ func (d *driving) obey(o order) (a answer, err error) {
 	case "mask as":
 		v, _ := irq.ParseVector(o.Vectors[0])
 		return a, d.client.Mask(ctx, o.Connection, o.Generation, v)
-	case "list", "history", "watch", "lookup", "ring":
+	case "list", "history", "watch", "lookup", "ring", "status":
 		a.Names, err = d.look(ctx, o)
 		return a, err
 	case "fork": // a child that inherits everything, and lives on
@@ -134,6 +134,9 @@ func (d *driving) look(ctx context.Context, o order) (names []string, err error)
 			}
 			names = append(names, i.Vector.String())
 		}
+	case "status":
+		status, err := d.client.Status(ctx)
+		return status.Sources, err
 	case "history":
 		for e, err := range d.client.History(ctx, first, time.Time{}) {
 			if err != nil {

@@ -103,11 +103,11 @@ func (c *counted) inUse() (open int, limit uint64) {
 	return c.open, c.limit
 }
 
-func (s *Server) status(c *varlink.Call, _ *caller) error {
+func (s *Server) status(c *varlink.Call, k *caller) error {
 	stats, wire, p := s.registry.Stats(), s.wire.Stats(), s.live.Load()
 	out := api.StatusOut{
 		Instance: s.registry.Instance(), Version: s.config.Version, Since: s.since.Round(0).UTC(), PID: pid(), Policy: p.Summary(),
-		Sources: slices.Sorted(maps.Keys(s.sources.all())), Vectors: stats.Vectors, Connections: stats.Connections, Orphans: stats.Orphans,
+		Sources: s.sourcesFor(k), Vectors: stats.Vectors, Connections: stats.Connections, Orphans: stats.Orphans,
 		Waiting: stats.Waiting, Sessions: wire.Sessions, Sequence: stats.Sequence, Refusals: map[string]int{},
 	}
 	for code, n := range stats.Refusals {
@@ -122,4 +122,23 @@ func (s *Server) status(c *varlink.Call, _ *caller) error {
 		out.Limits = append(out.Limits, "history: its file cannot be written now, the last events are kept in memory")
 	}
 	return c.Reply(out)
+}
+
+// sourcesFor are the names of the sources of which the caller may see a vector: one that policy hides is not there
+// for him (433), and its name is nobody's business either.
+func (s *Server) sourcesFor(k *caller) []string {
+	names := []string{}
+	for _, name := range slices.Sorted(maps.Keys(s.sources.all())) {
+		looked := 0
+		for i := range s.registry.List(name, irq.Vector{}) {
+			if k.gate.Visible(i.Vector) {
+				names = append(names, name)
+				break
+			}
+			if looked++; looked == pageSize {
+				break // a policy that hides that many hides the source
+			}
+		}
+	}
+	return names
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/ivtd/ivt/irq"
 )
 
-// TestHiddenIsNotThere: what policy hides from a user is in no list, lookup, watch or history of that user; who may see
+// TestHiddenIsNotThere: what policy hides from a user is in no list, status, lookup, watch or history of that user; who may see
 // it sees it.
 func TestHiddenIsNotThere(t *testing.T) {
 	d := serve(t, "[soft.open]\nvectors=2\n[soft.secret]\nvectors=2\n[[allow]]\nvectors=[\"soft:secret/*\"]\ngid=4242\nhide=true\n[[allow]]\nvectors=[\"soft:*\"]\nuser=\"*\"\n")
@@ -25,7 +25,7 @@ func TestHiddenIsNotThere(t *testing.T) {
 	d.connect("soft:secret/0")
 	d.connect("soft:open/0")
 	d.connect("soft:open/1") // ends the watching
-	for _, what := range []order{{Do: "list"}, {Do: "history"}} {
+	for _, what := range []order{{Do: "list"}, {Do: "history"}, {Do: "status"}} {
 		a := guest.granted(what)
 		if len(a.Names) == 0 {
 			t.Errorf("%s shows nothing", what.Do)
