@@ -14,6 +14,7 @@ import (
 
 	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/internal/host"
+	"github.com/ivtd/ivt/internal/host/hosttest"
 	"github.com/ivtd/ivt/irq"
 )
 
@@ -175,6 +176,31 @@ func TestFilterChooses(t *testing.T) {
 	} {
 		if got := c.f.Match(&row); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+// What the sampler shows is what list shows of the same moment.
+func TestSamplerAgreesWithTake(t *testing.T) {
+	for _, name := range []string{"x86-6.1.tree", "x86-6.18.tree", "arm64.tree", "s390.tree", "powerpc.tree", "riscv.tree", "x86-4.9.tree"} {
+		root := hosttest.Open(t, "../host/testdata/"+name)
+		parts := host.PartList | host.PartCounts | host.PartAffinity | host.PartSystem
+		want, err := Take(t.Context(), From{Root: root, Parts: parts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &Sampler{Root: root, Parts: parts}
+		for turn := range 2 {
+			got := next(t, s)
+			for i := range got.Rows {
+				got.Rows[i].Rate, got.Rows[i].Hits = nil, nil
+			}
+			if d := cmp.Diff(want.Rows, got.Rows); d != "" {
+				t.Errorf("%s, picture %d: %s", name, turn, d)
+			}
+			if d := cmp.Diff(want.Blind, got.Blind); d != "" {
+				t.Errorf("%s: %s", name, d)
+			}
 		}
 	}
 }

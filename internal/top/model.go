@@ -3,6 +3,7 @@ package top
 import (
 	"context"
 	"slices"
+	"strconv"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -177,11 +178,23 @@ func (m *Model) measure() {
 		for _, c := range [...]int{colIRQ, colVector, colState, colCount, colHolder, colDevice, colNode} {
 			m.widest[c] = max(m.widest[c], utf8.RuneCountInString(columns[c].cell(l)))
 		}
+		m.widest[colCPUs] = max(m.widest[colCPUs], cpusWidth(l))
 		if l.group != "" {
 			m.widest[colVector] = max(m.widest[colVector], utf8.RuneCountInString(l.name())+8)
 		}
 	}
-	m.widest[colCPUs] = 12
+}
+
+// cpusWidth is about how wide the CPUs of a line are, at no cost: large sets are cut.
+func cpusWidth(l *line) int {
+	const list = 9
+	switch {
+	case l.row == nil:
+		return 0
+	case l.row.CPUs.Len() > 1:
+		return list
+	}
+	return len(strconv.Itoa(l.firstCPU()))
 }
 
 // follow finds the cursor's line again, and keeps it on the screen.
