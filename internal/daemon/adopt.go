@@ -1,11 +1,16 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
+	"github.com/ivtd/ivt/internal/daemon/process"
 	"github.com/ivtd/ivt/internal/keeper"
 	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/irq"
@@ -27,8 +32,9 @@ func (s *Server) adopt(ctx context.Context) {
 		return
 	}
 	parts := k.entries(partPrefix)
-	for id, e := range k.entries(connectionPrefix) {
-		s.adoptOne(id, e, parts)
+	connections := k.entries(connectionPrefix)
+	for _, id := range newestFirst(connections) {
+		s.adoptOne(id, connections[id], parts)
 	}
 	for name, src := range s.sources.all() {
 		if settler, ok := src.(source.Settler); ok {
@@ -64,13 +70,28 @@ func (s *Server) adoptOne(id string, e keeper.Entry, parts map[string]keeper.Ent
 	for _, key := range keys {
 		s.keeping.Drop(key)
 	}
-	s.adoption.Released++
-	s.log.Error("a connection could not be taken over and is released", "connection", id, "err", err)
+	ended := irq.Event{Kind: irq.EventRevoked, Reason: irq.ReasonRevoked, Detail: "it could not be taken over after a restart of ivtd: " + err.Error()}
+	if errors.Is(err, irq.ErrNotConnected) || errors.Is(err, irq.ErrAlreadyConnected) {
+		// A connection lets go of its wiring first, then its vectors are free, and last it is forgotten.
+		ended = irq.Event{Kind: irq.EventDisconnected, Reason: irq.ReasonClosed, Detail: "it was ending when a worker of ivtd died"}
+		s.adoption.Ended++
+		s.log.Info("a connection was ending when the former worker died", "connection", id, "err", err)
+	} else {
+		s.adoption.Released++
+		s.log.Error("a connection could not be taken over and is released", "connection", id, "err", err)
+	}
 	for _, v := range r.Vectors {
 		h := r.Holder
-		s.registry.Emit(irq.Event{Kind: irq.EventRevoked, Vector: v.Vector, Holder: &h, Reason: irq.ReasonRevoked,
-			Detail: "it could not be taken over after a restart of ivtd: " + err.Error()})
+		ended.Vector, ended.Holder = v.Vector, &h
+		s.registry.Emit(ended)
 	}
+}
+
+// newestFirst orders connections so that of two on one vector the one counts that was granted last.
+func newestFirst(connections map[string]keeper.Entry) []string {
+	ids := slices.Collect(maps.Keys(connections))
+	slices.SortFunc(ids, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(b, a)) })
+	return ids
 }
 
 // readKept puts a record together. keys are those of its parts.
@@ -103,6 +124,15 @@ func (s *Server) readmit(id string, r keptLink, parts []string, lifeline int) er
 	if giveBack, err := s.users.take(r.Subject.UID, connectionsOf, 0, nil); err == nil {
 		l.counted = giveBack
 	}
+	if r.Grace > 0 && r.GraceEnds.IsZero() && !process.Alive(r.Holder.PID, r.Holder.StartTime) {
+		// Its wiring may be gone already; its grace begins now.
+		r.GraceEnds = time.Now().Add(r.Grace)
+		if lifeline >= 0 {
+			kernel.Shutdown(lifeline)
+			kernel.Close(lifeline)
+			lifeline = -1
+		}
+	}
 	connection, err := s.registry.Adopt(irq.AdoptSpec{Record: r.Record, OnNotice: l.notice, Wire: s.adoptClaim})
 	if err != nil {
 		l.counted()
@@ -116,6 +146,7 @@ func (s *Server) readmit(id string, r keptLink, parts []string, lifeline int) er
 		l.mu.Lock()
 		l.connection, l.generation = connection, connection.Generation()
 		l.mu.Unlock()
+		l.note()
 		s.adoption.Adopted++
 		return nil
 	}

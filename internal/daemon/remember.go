@@ -7,6 +7,7 @@ import (
 
 	"github.com/ivtd/ivt/internal/daemon/policy"
 	"github.com/ivtd/ivt/internal/keeper"
+	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/irq"
 )
 
@@ -36,11 +37,18 @@ func (l *link) remember() error {
 	l.kept.Lock()
 	defer l.kept.Unlock()
 	l.mu.Lock()
-	c, lifeline, over := l.connection, l.lifeline, l.over
+	c, over := l.connection, l.over
+	lifeline, err := -1, error(nil)
+	if l.lifeline >= 0 { // a copy: ours may be closed, and its number another file's, before it is kept
+		lifeline, err = kernel.Duplicate(l.lifeline)
+	}
 	r := keptLink{Subject: l.subject, Token: l.token, Trigger: l.asked.trigger}
 	l.mu.Unlock()
-	if over || c == nil || l.forgotten {
-		return nil
+	if lifeline >= 0 {
+		defer kernel.Close(lifeline)
+	}
+	if err != nil || over || c == nil || l.forgotten {
+		return err
 	}
 	r.Record = c.Record()
 	for i := range r.Vectors {
