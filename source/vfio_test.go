@@ -322,12 +322,13 @@ func TestUnreadIsCounted(t *testing.T) {
 
 // Whatever a key of the kept state says, it names a vector of this source or none.
 func FuzzKeptVector(f *testing.F) {
-	s := &vfio{config: Config{Name: "pci:0000:00:01.0"}}
+	s := &vfio{config: Config{Name: "pci:0000:00:01.0"}, info: map[string]kernel.VFIOIRQInfo{"msix": {Count: 5}, "intx": {Count: 1}}}
 	f.Add(claimKey{irq.Vector{Type: "msix", Index: 3}, "c7", 2}.eventfd())
 	f.Add("eventfd/msix/-1/c7/2")
 	f.Fuzz(func(t *testing.T, key string) {
-		if v := s.keptVector(key); v.Source != s.config.Name || v.Type == "" && v.Index != 0 {
-			t.Errorf("%q: %+v", key, v)
+		v, ok := s.keptVector(key)
+		if ok != (v.Source == s.config.Name) || ok && (v.Index < 0 || v.Index >= int(s.info[v.Type].Count)) {
+			t.Errorf("%q: %+v, %t", key, v, ok)
 		}
 	})
 }

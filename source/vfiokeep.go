@@ -174,8 +174,10 @@ func (s *vfio) Settle() error {
 	defer g.mu.Unlock()
 	var failed error
 	for name, kept := range s.streams.takeAll("eventfd/") {
-		if w := s.wireOf(s.keptVector(name)); w.index == indexOf(s.mode) && len(w.claims) == 0 {
-			failed = errors.Join(failed, s.park(w))
+		if v, ok := s.keptVector(name); ok && v.Type == s.mode {
+			if w := s.wireOf(v); len(w.claims) == 0 {
+				failed = errors.Join(failed, s.park(w))
+			}
 		}
 		closeAll(kept.FDs)
 		s.config.Keep.Drop(name)
@@ -183,13 +185,15 @@ func (s *vfio) Settle() error {
 	return failed
 }
 
-// keptVector reads the vector from a key of eventfd; one that is damaged names no type.
-func (s *vfio) keptVector(key string) irq.Vector {
-	v := irq.Vector{Source: s.config.Name}
-	if parts := strings.Split(key, "/"); len(parts) == 5 {
-		if n, err := strconv.Atoi(parts[2]); err == nil {
-			v.Type, v.Index = parts[1], n
-		}
+// keptVector reads the vector from a key of eventfd. One that is damaged names none that the function has.
+func (s *vfio) keptVector(key string) (v irq.Vector, ok bool) {
+	parts := strings.Split(key, "/")
+	if len(parts) != 5 {
+		return irq.Vector{}, false
 	}
-	return v
+	n, err := strconv.Atoi(parts[2])
+	if err != nil || n < 0 || n >= int(s.info[parts[1]].Count) {
+		return irq.Vector{}, false
+	}
+	return irq.Vector{Source: s.config.Name, Type: parts[1], Index: n}, true
 }
