@@ -48,6 +48,7 @@ func run(ctx context.Context) int {
 	flag.BoolVar(&o.Update, "update", false, "look for newer kernels of the same names")
 	flag.Parse()
 	o.Kernels = strings.Split(*kernel, ",")
+	o.Verbose = o.Verbose || *json // without it there is nothing to report of single tests
 	o.Packages = flag.Args()
 
 	switch {
