@@ -229,6 +229,12 @@ func (g *gpio) Descriptors(c irq.Claim) (Descriptors, error) {
 	return g.streams.Descriptors(c)
 }
 
+// Settle ends what claims left that did not go on after a restart.
+func (g *gpio) Settle() error {
+	g.streams.Settle()
+	return nil
+}
+
 func (g *gpio) Doorbell(v irq.Vector, _ irq.Holder) (int, error) { return -1, noDoorbell(v) }
 
 // Raise: the kernel has no self-test for GPIO.

@@ -111,6 +111,12 @@ func (s *soft) Raise(v irq.Vector, count uint64) error {
 	return err
 }
 
+// Settle ends what claims left that did not go on after a restart.
+func (s *soft) Settle() error {
+	s.streams.Settle()
+	return nil
+}
+
 // Close revokes every copy of a doorbell or stream that is left.
 func (s *soft) Close() error {
 	s.bells.close()

@@ -135,6 +135,17 @@ func (s *Streams) takeAll(prefix string) map[string]Kept {
 	return found
 }
 
+// Settle ends the streams of claims that did not go on after a restart: the holder's end hangs up.
+func (s *Streams) Settle() {
+	for key, kept := range s.takeAll("stream/") {
+		for _, fd := range kept.FDs {
+			kernel.Shutdown(fd)
+		}
+		closeAll(kept.FDs)
+		s.keep.Drop(key)
+	}
+}
+
 // Unwire ends the stream of a claim (rule 5). One that is not there has ended.
 func (s *Streams) Unwire(c irq.Claim) {
 	s.mu.Lock()

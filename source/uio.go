@@ -346,6 +346,12 @@ func (u *uio) Descriptors(c irq.Claim) (Descriptors, error) {
 	return u.streams.Descriptors(c)
 }
 
+// Settle ends what claims left that did not go on after a restart.
+func (u *uio) Settle() error {
+	u.streams.Settle()
+	return nil
+}
+
 func (u *uio) Doorbell(v irq.Vector, _ irq.Holder) (int, error) { return -1, noDoorbell(v) }
 
 // Raise: the kernel has no self-test for UIO.

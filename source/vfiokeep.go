@@ -169,6 +169,7 @@ func notKept(c irq.Claim) error {
 
 // Settle parks what a former process had wired for claims that nobody has adopted.
 func (s *vfio) Settle() error {
+	s.streams.Settle()
 	g := s.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
