@@ -32,6 +32,7 @@ type Connection struct {
 	over       *Error
 	until      time.Time // the end of the grace, or of a revocation's
 	stopTimer  func() bool
+	orphanhood chan struct{} // closed when orphaning ends; nil if nobody waits for it
 	outbox     []Notice
 	posting    bool
 	revoking   bool // with a grace that runs

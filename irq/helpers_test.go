@@ -97,6 +97,13 @@ func (tb *table) disconnect(c *irq.Connection) {
 	}
 }
 
+func (tb *table) check(err error) {
+	tb.t.Helper()
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+}
+
 // advance moves the clock on and lets all that follows happen.
 func (tb *table) advance(d time.Duration) {
 	tb.Settle()

@@ -137,6 +137,10 @@ func (c *Connection) finish() {
 	} else {
 		c.release()
 	}
+	if c.orphanhood != nil {
+		close(c.orphanhood)
+		c.orphanhood = nil
+	}
 	r.mu.Unlock()
 	c.post()
 }

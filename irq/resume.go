@@ -4,10 +4,10 @@ import "context"
 
 // Resume hands an orphaned connection to its restarted holder as a new generation, rewired and rung.
 // Whoever calls it has made sure that h may. While the former holder lives it is ErrAlreadyConnected,
-// while its last handler runs ErrStillConnected, after the grace ErrNotConnected. If the wiring fails the
-// connection stays orphaned for what is left of the grace.
+// after the grace ErrNotConnected; while the former holder's last handler still runs it waits. If the
+// wiring fails the connection stays orphaned for what is left of the grace.
 func (c *Connection) Resume(ctx context.Context, h Holder) error {
-	if err := c.prepare(h); err != nil {
+	if err := c.prepare(ctx, h); err != nil {
 		return c.r.complained(c, err)
 	}
 	failed := c.wire("resume", byWiring(ctx))
@@ -37,20 +37,29 @@ func (c *Connection) Resume(ctx context.Context, h Holder) error {
 }
 
 // prepare starts a new generation.
-func (c *Connection) prepare(h Holder) *Error {
+func (c *Connection) prepare(ctx context.Context, h Holder) *Error {
 	r := c.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for c.state == orphaning {
+		if c.orphanhood == nil {
+			c.orphanhood = make(chan struct{})
+		}
+		drained := c.orphanhood
+		r.mu.Unlock()
+		select {
+		case <-drained:
+			r.mu.Lock()
+		case <-ctx.Done():
+			r.mu.Lock()
+			return endedError("resume", ctx)
+		}
+	}
 	if err := c.alive("resume", 0); err != nil {
 		return err
 	}
-	e := &Error{Code: ErrAlreadyConnected, Operation: "resume", Vector: c.onlyVector(), Reason: ReasonHeld, Detail: "its holder is alive", Conflicts: c.conflicts(nil)}
-	switch c.state {
-	case connected, connecting:
-		return e
-	case orphaning, resuming:
-		e.Code, e.Reason, e.Detail = ErrStillConnected, ReasonDraining, "it is being taken from its former holder"
-		return e
+	if c.state != orphaned {
+		return &Error{Code: ErrAlreadyConnected, Operation: "resume", Vector: c.onlyVector(), Reason: ReasonHeld, Detail: "its holder is alive", Conflicts: c.conflicts(nil)}
 	}
 	c.cancelTimer()
 	c.state, c.killed = resuming, nil

@@ -1,6 +1,7 @@
 package irq_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -68,6 +69,28 @@ func TestRule6WithAGraceItsVectorsAreKeptForItsReturn(t *testing.T) {
 	}
 }
 
+// The restarted driver may be back before the last handler of the former has returned.
+func TestRule6ResumeWaitsForTheFormerHolder(t *testing.T) {
+	tb := newTable(t, irq.SourceSpec{})
+	b := newBlocking()
+	c := tb.connect(func(q *irq.Request) { q.Handler, q.Grace = b.handle, time.Minute }, tb.v(1))
+	go tb.line(1).Raise()
+	<-b.entered
+	c.HolderDied()
+	if s := tb.info(tb.v(1)).State; s != irq.StateDraining {
+		t.Error(s)
+	}
+	ctx, cancel := context.WithTimeout(background, time.Millisecond)
+	defer cancel()
+	refused(t, c.Resume(ctx, process(2)), irq.ErrTimeout, irq.ReasonTimeout)
+	resumed := make(chan error)
+	go func() { resumed <- c.Resume(background, process(2)) }()
+	close(b.goOn)
+	if err := <-resumed; err != nil || c.Generation() != 2 {
+		t.Error(err, c.Generation())
+	}
+}
+
 func TestRule6AfterTheGraceTheVectorsAreFree(t *testing.T) {
 	tb := newTable(t, irq.SourceSpec{})
 	c := tb.connect(grace(time.Minute), tb.v(0))
@@ -109,8 +132,12 @@ func TestRule6AFailedResumeLeavesAnOrphan(t *testing.T) {
 	c := tb.connect(as(1, nil, grace(time.Minute)), tb.v(0), tb.v(1))
 	c.HolderDied()
 	tb.advance(50 * time.Second)
+	w.taken()
 	if err := c.Resume(background, process(2)); err == nil {
 		t.Fatal("resumed without being wired")
+	}
+	if diff := cmp.Diff([]string{"wire soft:demo/0 for pid 2", "wire soft:demo/1 for pid 2", "unwire soft:demo/0 for pid 2"}, w.taken()); diff != "" {
+		t.Error(diff)
 	}
 	if s := tb.info(tb.v(0)).State; s != irq.StateOrphaned {
 		t.Error(s)

@@ -191,3 +191,48 @@ func TestRule9NothingIsLostQuietly(t *testing.T) {
 		})
 	}
 }
+
+// One interrupt at the very moment of a change, and none after it: whoever holds the vector then has it.
+func TestRule9AnInterruptThatMeetsAChangeIsNotSleptThrough(t *testing.T) {
+	for name, change := range map[string]func(tb *table, d *driver) func() *irq.Connection{
+		"connect": func(tb *table, d *driver) func() *irq.Connection {
+			return func() *irq.Connection { return tb.connect(as(1, d), tb.v(0)) }
+		},
+		"connect to share": func(tb *table, d *driver) func() *irq.Connection {
+			return func() *irq.Connection { return tb.connect(as(1, d, sharing), tb.v(0)) }
+		},
+		"unmask": func(tb *table, d *driver) func() *irq.Connection {
+			c := tb.connect(as(1, d), tb.v(0))
+			tb.check(c.Mask(1, tb.v(0)))
+			return func() *irq.Connection { tb.check(c.Unmask(1, tb.v(0))); return c }
+		},
+		"hand over": func(tb *table, d *driver) func() *irq.Connection {
+			former := tb.connect(as(2, d), tb.v(0))
+			return func() *irq.Connection { tb.disconnect(former); return tb.connect(as(1, d), tb.v(0)) }
+		},
+		"resume": func(tb *table, d *driver) func() *irq.Connection {
+			c := tb.connect(as(1, d, grace(time.Minute)), tb.v(0))
+			c.HolderDied()
+			return func() *irq.Connection { tb.check(c.Resume(background, process(2))); return c }
+		},
+	} {
+		for kind, g := range map[string]irq.Group{"edge": edge(1), "level": level(1)} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				tb := newTable(t, irq.SourceSpec{Groups: []irq.Group{g}})
+				for range 300 {
+					d := &driver{}
+					change := change(tb, d)
+					var both sync.WaitGroup
+					both.Go(tb.line(0).Raise)
+					c := change()
+					both.Wait()
+					tb.Settle()
+					if i := tb.info(tb.v(0)); i.Arrived != i.Taken {
+						t.Fatalf("%+v was slept through", i)
+					}
+					tb.disconnect(c)
+				}
+			})
+		}
+	}
+}
