@@ -1,7 +1,6 @@
 package irq
 
 import (
-	"slices"
 	"strconv"
 )
 
@@ -85,13 +84,4 @@ func (r *Registry) pick(q *Request, g *group) (p plan, err *Error) {
 		return plan{}, refusal
 	}
 	return plan{}, shortError(q, g.source, q.Any.Count, len(p.lines), "the source has "+strconv.Itoa(len(p.lines))+" free vectors to be had")
-}
-
-// names returns the lines' vectors.
-func names(lines []*Line) []Vector {
-	vs := make([]Vector, len(lines))
-	for i, l := range lines {
-		vs[i] = l.Vector()
-	}
-	return slices.Clip(vs)
 }

@@ -22,7 +22,7 @@ func (c *Connection) setMask(operation string, generation uint64, v Vector, mask
 	if refusal != nil {
 		return c.r.complained(c, refusal)
 	}
-	before := a.word.Load()
+	var before uint64
 	if mask {
 		before = a.chain.block(a, masked)
 	} else {

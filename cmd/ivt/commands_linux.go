@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/ivtd/ivt/internal/host"
@@ -14,16 +12,6 @@ func (a *app) machine() (*host.Root, error) {
 		return host.Open("-")
 	}
 	return host.Open(a.root)
-}
-
-// picture reads parts of the machine that --root names.
-func (a *app) readMachine(ctx context.Context, parts host.Parts) (*host.Machine, error) {
-	root, err := a.machine()
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	return root.Read(ctx, host.Options{Parts: parts})
 }
 
 func (a *app) addCommands(root *cobra.Command) {

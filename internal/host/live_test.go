@@ -79,7 +79,7 @@ func TestLiveProcess(t *testing.T) {
 	if h := a.Holders[mine]; *h.UID != os.Getuid() || h.StartTime == 0 || !strings.HasPrefix(h.Via, os.DevNull) || !strings.HasPrefix(filepath.Base(os.Args[0]), h.Command) {
 		t.Errorf("%+v", h)
 	}
-	if a, err = r.Who(context.Background(), "pid:1"); err != nil {
+	if _, err := r.Who(context.Background(), "pid:1"); err != nil {
 		t.Error(err)
 	}
 }

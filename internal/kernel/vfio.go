@@ -103,12 +103,12 @@ const VFIOConfigRegion = 7
 
 // VFIORegionInfo is struct vfio_region_info.
 type VFIORegionInfo struct {
-	size      uint32
-	Flags     uint32
-	index     uint32
-	capOffset uint32
-	Size      uint64
-	Offset    uint64 // where the region is in the device descriptor, for pread, pwrite and mmap
+	size   uint32
+	Flags  uint32
+	index  uint32
+	_      uint32 // cap_offset
+	Size   uint64
+	Offset uint64 // where the region is in the device descriptor, for pread, pwrite and mmap
 }
 
 // GetVFIORegionInfo is VFIO_DEVICE_GET_REGION_INFO.
