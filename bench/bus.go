@@ -71,7 +71,7 @@ func (b *bench) busDaemon() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := c.Start(); err != nil {
+	if err := b.startOn(answeringCPU, c); err != nil {
 		return "", err
 	}
 	b.later(func() { c.Process.Kill(); c.Wait() })

@@ -55,7 +55,7 @@ func (b *bench) ring(program string, out, in *os.File, n, size int) (*ringer, er
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Start(); err != nil {
+	if err := b.startOn(askingCPU, c); err != nil {
 		return nil, err
 	}
 	orders.Close()

@@ -24,6 +24,7 @@ func atMost(ratio float64) goal { return goal{ratio: ratio} }
 // bench is one row being measured.
 type bench struct {
 	rounds     int
+	pinned     bool // see place.go
 	ours, peer []float64
 	notes      []string
 	undo       []func()

@@ -34,7 +34,7 @@ func (b *bench) start(role string, files []*os.File, environ ...string) (*exec.C
 	return c, b.launch(c)
 }
 
-// launch starts a process that prints a line when it is ready, and is ended with the row.
+// launch starts a process on the CPU of those who answer. It prints a line when it is ready, and is ended with the row.
 func (b *bench) launch(c *exec.Cmd) error {
 	c.Stderr = os.Stderr
 	in, err := c.StdinPipe()
@@ -45,7 +45,7 @@ func (b *bench) launch(c *exec.Cmd) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Start(); err != nil {
+	if err := b.startOn(answeringCPU, c); err != nil {
 		return err
 	}
 	b.later(func() {
@@ -86,7 +86,7 @@ func (b *bench) whole(vectors int) (socket string, process *exec.Cmd, err error)
 	if err != nil {
 		return "", nil, err
 	}
-	if err := process.Start(); err != nil {
+	if err := b.startOn(answeringCPU, process); err != nil {
 		return "", nil, err
 	}
 	b.later(func() {

@@ -19,6 +19,7 @@ var streamRows = []row{
 // streaming compares the way of a doorbell's ring through ivtd with the least that a relay in C does: the same program
 // rings, and waits for the record, on both.
 func (b *bench) streaming() (ours, peer sample, err error) {
+	b.pinned = true
 	program, err := b.compile()
 	if err != nil {
 		return nil, nil, err

@@ -25,6 +25,7 @@ const wakeRepeats = 5000
 // waking compares a driver of package ivt with one in C. Both are processes that answer each wake-up; the same C program
 // wakes them and takes the time.
 func (b *bench) waking(style string) (ours, peer sample, err error) {
+	b.pinned = true
 	program, err := b.compile()
 	if err != nil {
 		return nil, nil, err
