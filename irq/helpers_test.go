@@ -134,12 +134,6 @@ func (d *driver) taken() []irq.Interrupt {
 	return got
 }
 
-func (d *driver) answer(v irq.Verdict) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.verdict = v
-}
-
 // as is a request's holder and handler.
 func as(pid int, d *driver, more ...func(*irq.Request)) func(*irq.Request) {
 	return func(q *irq.Request) {

@@ -108,7 +108,6 @@ type recorder struct {
 	mu    sync.Mutex
 	ops   []porcupine.Operation
 	conns []*irq.Connection
-	sets  []uint8
 }
 
 func (r *recorder) add(client int, call int64, in modelIn, out modelOut) {

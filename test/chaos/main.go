@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
@@ -78,7 +77,6 @@ type chaos struct {
 	ivtd   *exec.Cmd
 	ended  <-chan error // of ivtd
 
-	mu      sync.Mutex
 	clients map[int]*exec.Cmd // those that may be killed, by number
 	next    int
 	gaps    []gap
