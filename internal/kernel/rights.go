@@ -82,14 +82,22 @@ func DatagramSocket() (int, error) {
 
 // IsReadable reports whether a read of fd would not block, at once (poll(2)).
 func IsReadable(fd int) (bool, error) {
-	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(p, 0)
-	return n == 1 && p[0].Revents&unix.POLLIN != 0, err
+	events, err := look(fd, unix.POLLIN)
+	return events&unix.POLLIN != 0, err
 }
 
 // HungUp reports whether the peer of a socket has closed its end (poll(2), POLLHUP or POLLRDHUP).
 func HungUp(fd int) (bool, error) {
-	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-	_, err := unix.Poll(p, 0)
-	return p[0].Revents&(unix.POLLHUP|unix.POLLRDHUP|unix.POLLERR) != 0, err
+	events, err := look(fd, unix.POLLRDHUP)
+	return events&(unix.POLLHUP|unix.POLLRDHUP|unix.POLLERR) != 0, err
+}
+
+// look polls one descriptor without waiting. Signals, which the Go runtime sends itself, interrupt that, too.
+func look(fd int, events int16) (int16, error) {
+	for {
+		p := []unix.PollFd{{Fd: int32(fd), Events: events}}
+		if _, err := unix.Poll(p, 0); err != unix.EINTR {
+			return p[0].Revents, err
+		}
+	}
 }
