@@ -166,6 +166,20 @@ func TestRule11LateVerdictsCount(t *testing.T) {
 	}
 }
 
+// Acknowledging one interrupt many times is acknowledging it once.
+func TestRule11ARepeatedAcknowledgementCountsOnce(t *testing.T) {
+	tb := newTable(t, irq.SourceSpec{})
+	d := &moody{verdict: irq.Pending}
+	c := tb.connect(d.connects, tb.v(0))
+	tb.raise(0, 1)
+	for range 1000 {
+		tb.check(c.Ack(1, 0, 1, false))
+	}
+	if i := tb.info(tb.v(0)); i.Unhandled != 1 {
+		t.Errorf("counted %d times", i.Unhandled)
+	}
+}
+
 // A trickle of strays over days is no storm.
 func TestRule11ATrickleIsNoStorm(t *testing.T) {
 	tb := newTable(t, irq.SourceSpec{})
