@@ -164,3 +164,26 @@ func TestRule14ASmallerBudgetReleasesNobody(t *testing.T) {
 	after := restart(t, tb, &wire{}, map[string]irq.Handler{"c1": (&driver{}).handle})
 	refused(t, second(after.try(nil, tb.v(3))), irq.ErrNoResources, irq.ReasonNotEnoughVectors)
 }
+
+// With nothing but the record: it is rung all the same, and its id is not given again.
+func TestRule14ARecordIsEnough(t *testing.T) {
+	tb := newTable(t, irq.SourceSpec{})
+	d := &driver{}
+	rec := irq.Record{Connection: "c41", Generation: 2, Holder: process(7), Vectors: []irq.VectorRecord{{Vector: tb.v(1), Sequence: 9}}}
+	c, err := tb.Adopt(irq.AdoptSpec{Record: rec, Handler: d.handle})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb.Settle()
+	if diff := cmp.Diff([]irq.Interrupt{{Sequence: 10, Rang: true}}, d.taken()); diff != "" {
+		t.Error(diff)
+	}
+	if fresh := tb.connect(nil, tb.v(2)); fresh.ID() != "c42" {
+		t.Error(fresh.ID())
+	}
+	back := c.Record()
+	rec.Access, rec.Vectors[0].Sequence = irq.AccessIRQ, 10
+	if diff := cmp.Diff(rec, back); diff != "" {
+		t.Error(diff)
+	}
+}
