@@ -180,12 +180,10 @@ func TestRule10ASharerDoesNotPassWhoWaitsToHaveItAlone(t *testing.T) {
 		t.Error("a sharer passed")
 	}
 	cancel() // who was in the way gives up
-	if pid := <-q.got; pid != 1 {
-		t.Error(pid)
-	}
-	both := map[int]bool{<-q.got: true, <-q.got: true}
-	if !both[2] || !both[3] || len(tb.info(tb.v(0)).Holders) != 3 {
-		t.Error(both, tb.info(tb.v(0)).Holders)
+	// The three come back on goroutines of their own, in any order.
+	came := map[int]bool{<-q.got: true, <-q.got: true, <-q.got: true}
+	if !came[1] || !came[2] || !came[3] || len(tb.info(tb.v(0)).Holders) != 3 {
+		t.Error(came, tb.info(tb.v(0)).Holders)
 	}
 	tb.disconnect(holder)
 }
