@@ -115,12 +115,7 @@ func (r *Registry) readmit(q *Request, spec AdoptSpec) (*Connection, *Error) {
 	}
 	serial := r.serial
 	c := r.reserve(q, p)
-	r.serial = serial
-	if digits, ok := strings.CutPrefix(spec.Connection, "c"); ok {
-		if n, err := strconv.ParseUint(digits, 10, 64); err == nil {
-			r.serial = max(r.serial, n)
-		}
-	}
+	r.serial = max(serial, serialOf(spec.Connection))
 	c.id, c.generation, c.successor = spec.Connection, max(spec.Generation, 1), spec.Successor
 	h := spec.Holder
 	c.holder.Store(&h)
@@ -137,6 +132,16 @@ func (r *Registry) readmit(q *Request, spec AdoptSpec) (*Connection, *Error) {
 		a.line.more.former = true
 	}
 	return c, nil
+}
+
+// serialOf is the number in an id, so that it is not given again; 0 if there is none.
+func serialOf(id string) uint64 {
+	digits, _ := strings.CutPrefix(id, "c")
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // takeOver brings an adopted connection up.

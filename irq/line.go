@@ -31,7 +31,7 @@ const (
 	Done                     // acknowledged; disconnect this connection (rule 5)
 )
 
-// A Line is one vector as its raiser sees it. It is 48 bytes, the whole price of a vector that nobody uses.
+// A Line is one vector as its raiser sees it. It is 40 bytes, the whole price of a vector that nobody uses.
 type Line struct {
 	action atomic.Pointer[action] // who is on it: the only one, or the first of a chain; nil while free
 	late   atomic.Uint64          // arrivals that no holder has been given yet
