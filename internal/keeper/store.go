@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/ivtd/ivt/internal/kernel"
 )
@@ -175,5 +177,14 @@ func (s *Store) tell(op uint32, slot int, fds []int) error {
 	if s.control < 0 || op == opPut && len(fds) == 0 {
 		return nil
 	}
-	return kernel.SendRights(s.control, encodeRecord(op, pair{uint32(slot), uint32(len(fds))}), fds...)
+	return s.alive(kernel.SendRights(s.control, encodeRecord(op, pair{uint32(slot), uint32(len(fds))}), fds...))
+}
+
+// alive ends this process if the keeper is dead: the kernel is about to (PR_SET_PDEATHSIG), and until then nobody is
+// to hear an answer that is kept nowhere.
+func (s *Store) alive(err error) error {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	return err
 }

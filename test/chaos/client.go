@@ -77,21 +77,23 @@ func within(d time.Duration) context.Context {
 }
 
 func (c *client) connect(v int, patience time.Duration, options ...ivt.Option) {
+	epoch := c.w.epoch()
 	k, err := c.Connect(within(patience), name(v), options...)
 	if err != nil {
 		c.expect(err)
 		return
 	}
-	c.take(k)
+	c.take(k, epoch)
 }
 
 func (c *client) any() {
+	epoch := c.w.epoch()
 	k, err := c.Connect(within(time.Second), "soft:chaos", ivt.Any(2))
 	if err != nil {
 		c.expect(err)
 		return
 	}
-	c.take(k)
+	c.take(k, epoch)
 }
 
 func (c *client) share() {
@@ -103,9 +105,9 @@ func (c *client) share() {
 	c.held = append(c.held, holding{c: k, v: -1})
 }
 
-func (c *client) take(k *ivt.Connection) {
+func (c *client) take(k *ivt.Connection, epoch uint64) {
 	for _, v := range k.Vectors() {
-		c.held = append(c.held, holding{k, v.Index, c.w.own(v.Index)})
+		c.held = append(c.held, holding{k, v.Index, c.w.own(v.Index, epoch)})
 	}
 }
 
@@ -180,7 +182,7 @@ type operation struct {
 
 // checked connects and disconnects a few vectors as fast as it can, and writes down what came of it.
 func (c *client) checked(n int, out *json.Encoder) {
-	for c.w.word(atEpoch).Load() > 0 {
+	for epoch := c.w.epoch(); epoch > 0; epoch = c.w.epoch() {
 		v := c.r.IntN(3)
 		o := operation{Client: n, Vector: v, Connect: true, Call: kernel.Monotonic()}
 		k, err := c.Connect(within(20*time.Second), fmt.Sprintf("soft:checked/%d", v))
@@ -192,7 +194,7 @@ func (c *client) checked(n int, out *json.Encoder) {
 			c.expect(err)
 			continue
 		}
-		mine := c.w.own(atChecked + v)
+		mine := c.w.own(atChecked+v, epoch)
 		c.w.disown(atChecked+v, mine)
 		o = operation{Client: n, Vector: v, Call: kernel.Monotonic()}
 		err = k.Disconnect(within(20 * time.Second))

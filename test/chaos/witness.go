@@ -45,12 +45,14 @@ func openWitness(path string) (*witness, error) {
 
 func (w *witness) word(i int) *atomic.Uint64 { return kernel.Word64(w.b, 8*i) }
 
-func (w *witness) me() uint64 { return w.word(atEpoch).Load()<<32 | uint64(os.Getpid()) }
+// epoch is the number of the present keeper. Each has a registry of its own: what one grants says nothing of the others.
+func (w *witness) epoch() uint64 { return w.word(atEpoch).Load() }
 
-// own says that this process has been granted v.
-func (w *witness) own(v int) (mine uint64) {
-	mine = w.me()
-	for {
+// own says that this process has been granted v, by a call that began in an epoch. If another one began meanwhile
+// nobody can say whose the grant is: it counts for neither, and the lifeline of a former one has hung up.
+func (w *witness) own(v int, epoch uint64) (mine uint64) {
+	mine = epoch<<32 | uint64(os.Getpid())
+	for w.epoch() == epoch {
 		other := w.word(atOwner + v).Load()
 		if other != 0 && other>>32 == mine>>32 && alive(int(uint32(other))) {
 			w.word(atDouble).Add(1)
@@ -61,6 +63,7 @@ func (w *witness) own(v int) (mine uint64) {
 			return mine
 		}
 	}
+	return 0
 }
 
 // disown goes before every way of letting go.
