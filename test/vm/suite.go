@@ -200,6 +200,7 @@ type unit struct {
 	args     []string
 	rootfs   string // of systemd, or ""
 	key      string // of the result, by content
+	faults   int    // of QEMU's own, see qemuFault
 }
 
 // kind tells machines apart that cannot be one boot.

@@ -3,6 +3,8 @@ package noiommu
 //vm:iommu off
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"testing"
 
@@ -16,6 +18,9 @@ const unsafeMode = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 // TestWithoutTheUnsafeModeThereIsNoGroup: vfio-pci takes no device then.
 func TestWithoutTheUnsafeModeThereIsNoGroup(t *testing.T) {
 	guest.Require(t)
+	if err := os.WriteFile(unsafeMode, []byte("0"), 0); err != nil && !errors.Is(err, fs.ErrNotExist) { // other tests in this VM may have left it on
+		t.Fatal(err)
+	}
 	addr := guest.Device(t, "edu0")
 	if g := guest.Group(addr); g != "" {
 		t.Fatalf("edu0 is in IOMMU group %s", g)
