@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -70,11 +71,12 @@ func (a *app) command() *cobra.Command {
 
 What only reads (who, list, show, doctor, explain, top, page, save, diff) needs no daemon and no root,
 changes nothing, and says what more privileges would show. Drivers connect through the daemon ivtd.`,
-		Version:       version.String(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return a.overview(c.Context()) },
+		Version:                    version.String(),
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		Args:                       noSuchCommand,
+		SuggestionsMinimumDistance: 2,
+		RunE:                       func(c *cobra.Command, _ []string) error { return a.overview(c.Context()) },
 	}
 	root.AddGroup(&cobra.Group{ID: groupLook, Title: "Look:"}, &cobra.Group{ID: groupDriver, Title: "Drivers:"},
 		&cobra.Group{ID: groupChange, Title: "Change the machine (with your rights):"}, &cobra.Group{ID: groupMore, Title: "More:"})
@@ -109,4 +111,16 @@ func argumentErrors(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		argumentErrors(sub)
 	}
+}
+
+// noSuchCommand refuses words after ivt that are no command, and says what may have been meant.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("there is no command %q", args[0])
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		text += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return errors.New(text)
 }
