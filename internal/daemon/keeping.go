@@ -102,3 +102,13 @@ func (k *keeping) settle() (keys []string) {
 }
 
 func (k *keeping) global(i int) *atomic.Uint64 { return k.store.Memory().Global(i) }
+
+// atLeast raises a counter of the whole memory to n: of two that raise it at once neither takes the other back.
+func (k *keeping) atLeast(i int, n uint64) {
+	for c := k.global(i); ; {
+		now := c.Load()
+		if now >= n || c.CompareAndSwap(now, n) {
+			return
+		}
+	}
+}

@@ -58,7 +58,7 @@ func (l *link) remember() error {
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", c.ID(), err)
 	}
-	k.global(globalSerial).Store(l.server.registry.Stats().Serial)
+	k.atLeast(globalSerial, l.server.registry.Stats().Serial)
 	var fds []int
 	if lifeline >= 0 {
 		fds = []int{lifeline}

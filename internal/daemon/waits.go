@@ -72,7 +72,7 @@ func (s *Server) queued(q *irq.Request) (leave func()) {
 	q.Turn = s.formerWaits.turn(q.Holder, q.Vectors)
 	var key string
 	q.OnWait = func(turn uint64) {
-		s.keeping.global(globalTurn).Store(max(turn, s.keeping.global(globalTurn).Load()))
+		s.keeping.atLeast(globalTurn, turn)
 		value, err := json.Marshal(turnKept{q.Holder.PID, q.Holder.StartTime, q.Vectors, turn})
 		name := waitPrefix + strconv.FormatUint(turn, 10)
 		if err == nil && len(value) <= keeper.MaxValue {

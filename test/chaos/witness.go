@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -69,12 +70,21 @@ func (w *witness) own(v int, epoch uint64) (mine uint64) {
 // disown goes before every way of letting go.
 func (w *witness) disown(v int, mine uint64) { w.word(atOwner+v).CompareAndSwap(mine, 0) }
 
-// alive reports whether a process runs; one that is dead and not yet waited for does not.
+// exiting is PF_EXITING (include/linux/sched.h), in the flags of proc_pid_stat(5), field 9.
+const exiting = 0x4
+
+// alive reports whether a process runs; one that is dead and not yet waited for does not, and neither does one that is on its way
+// out: a dying process closes its files first, by which its vectors are free (rule 6), and is a zombie only later.
 func alive(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return false
 	}
 	_, rest, _ := strings.Cut(string(b), ") ")
-	return rest != "" && rest[0] != 'Z' && rest[0] != 'X'
+	fields := strings.Fields(rest) // from field 3 on
+	if len(fields) < 7 || fields[0] == "Z" || fields[0] == "X" {
+		return false
+	}
+	flags, err := strconv.ParseUint(fields[6], 10, 64)
+	return err != nil || flags&exiting == 0
 }

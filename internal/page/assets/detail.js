@@ -17,11 +17,7 @@ export async function showDetail(box, state, name, again) {
   log.style.listStyle = 'none';
   log.style.padding = 0;
   parts.push(el('h2', 'History'), log);
-  if (r && (r.ivtd || r.holders?.length)) {
-    const b = el('button', 'What does a refusal (763) mean?');
-    b.addEventListener('click', async () => { const x = await (await fetch('api/explain?q=763')).json(); b.replaceWith(el('pre', x.text)); });
-    parts.push(b);
-  }
+  if (r && (r.ivtd || r.holders?.length)) parts.push((again && shown === name && box.querySelector('.explain')) || explanation());
   box.replaceChildren(...parts);
   shown = name;
   const mine = ++asked;
@@ -31,6 +27,14 @@ export async function showDetail(box, state, name, again) {
     const events = (h.events ?? []).slice(-20).reverse();
     log.replaceChildren(...(events.length ? events.map((e) => item(e)) : [el('li', 'nothing is recorded', 'quiet')]));
   } catch { log.replaceChildren(el('li', 'history cannot be read now', 'quiet')); }
+}
+
+// The explanation stays open while the facts above it change.
+function explanation() {
+  const d = el('div', undefined, 'explain'), b = el('button', 'What does a refusal (763) mean?');
+  b.addEventListener('click', async () => { const x = await (await fetch('api/explain?q=763')).json(); b.replaceWith(el('pre', x.text)); });
+  d.append(b);
+  return d;
 }
 
 function facts(r) {
