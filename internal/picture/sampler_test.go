@@ -63,6 +63,9 @@ func (s *Sampler) shift() { s.now.taken = s.now.taken.Add(-time.Second) }
 // near is for rates of a second that was longer, by as much as a busy machine makes it.
 func near(a, b float64) bool { return a > 0.02*b && a <= b }
 
+// same is for rates of one and the same second.
+func same(a, b float64) bool { return a > 0.999*b && a < 1.001*b }
+
 const twoCPUs = "           CPU0       CPU1\n  8:          1          5   IO-APIC    8-edge      rtc0\n 24:         %d         %d   PCI-MSI 512000-edge      ahci\nLOC:        9        9   Local timer interrupts\n"
 
 func TestSamplerRatesOfRowsAndCPUs(t *testing.T) {
@@ -79,6 +82,10 @@ func TestSamplerRatesOfRowsAndCPUs(t *testing.T) {
 	}
 	if r := p.Rows[0]; *r.Rate != 0 || len(r.Hits) > 0 {
 		t.Errorf("a still row: %v %v", *r.Rate, r.Hits)
+	}
+	// However long the second was, the shares are exact.
+	if r := p.Rows[1]; len(r.Hits) == 2 && (!same(r.Hits[1].Rate, 10*r.Hits[0].Rate) || !same(*r.Rate, 11*r.Hits[0].Rate)) {
+		t.Errorf("the shares of the CPUs: %v of %v", r.Hits, *r.Rate)
 	}
 	if !near(p.CPUs[0].Rate, 100) || !near(p.CPUs[1].Rate, 1000) {
 		t.Errorf("CPUs: %+v", p.CPUs)
