@@ -128,8 +128,8 @@ func (c *Connection) Err() error {
 func (c *Connection) begin() error {
 	c.start.Do(func() {
 		c.waiting = make(chan struct{}, 1)
-		if c.failed = c.open(); c.failed != nil {
-			c.end(c.failed)
+		if c.failed = c.open(); c.failed != nil && !c.closedHere() {
+			c.end(c.failed) // Disconnect, when it was first, still has to tell ivtd, and ends it itself
 		}
 	})
 	return c.failed
