@@ -9,15 +9,23 @@ import (
 )
 
 // A scan is one reading of /proc/interrupts, as little as rates need: of the interrupts with numbers their counts.
-// Its memory is used again, since the file of a large machine has a million counts.
+// Its memory is used again. The file of a large machine has a million counts, and nearly all of them are zero: an
+// interrupt fires where it is sent. So only the others are kept, which a processor's cache holds.
 type scan struct {
 	taken   time.Time
 	cpus    []int
 	numbers []int
 	texts   []string // chip and handlers: what changes when an interrupt comes, goes or changes hands
 	totals  []uint64
-	counts  []uint32 // len(cpus) of each interrupt
-	whole   []bool   // the row had a count for each CPU
+	counts  []count // those that are not zero, row after row
+	ends    []int   // where the counts of each row end
+	whole   []bool  // the row had a count for each CPU
+}
+
+// A count is how often a row fired on the CPU of a column.
+type count struct {
+	column int
+	n      uint32
 }
 
 // read fills s, and reports whether the file tells of the same interrupts as before.
@@ -34,6 +42,7 @@ func (s *scan) read(root *host.Root, before *scan) (same bool, err error) {
 	}
 	same = slices.Equal(sc.CPUs(), before.cpus)
 	s.cpus, s.numbers, s.texts, s.totals, s.counts, s.whole = sc.CPUs(), s.numbers[:0], s.texts[:0], s.totals[:0], s.counts[:0], s.whole[:0]
+	s.ends = s.ends[:0]
 	for sc.Next() {
 		if row := sc.Row(); row.Number >= 0 {
 			same = s.add(row, before) && same
@@ -53,15 +62,28 @@ func (s *scan) add(row *interrupts.RawRow, before *scan) (same bool) {
 	}
 	s.numbers, s.texts, s.totals = append(s.numbers, row.Number), append(s.texts, text), append(s.totals, row.Total)
 	s.whole = append(s.whole, row.Counts != nil)
-	if row.Counts != nil {
-		s.counts = append(s.counts, row.Counts...)
-	} else {
-		s.counts = append(s.counts, make([]uint32, len(s.cpus))...)
+	if row.Total > 0 {
+		s.keep(row.Counts)
 	}
+	s.ends = append(s.ends, len(s.counts))
 	return same
 }
 
-func (s *scan) of(i int) []uint32 { n := len(s.cpus); return s.counts[i*n : (i+1)*n] }
+func (s *scan) keep(counts []uint32) {
+	for c, n := range counts {
+		if n != 0 {
+			s.counts = append(s.counts, count{c, n})
+		}
+	}
+}
+
+func (s *scan) of(i int) []count {
+	start := 0
+	if i > 0 {
+		start = s.ends[i-1]
+	}
+	return s.counts[start:s.ends[i]]
+}
 
 // find returns where an interrupt is, -1 if nowhere. It looks where it should be first.
 func (s *scan) find(number, guess int) int {
@@ -115,20 +137,38 @@ func (s *scan) since(before *scan) (r rates, ok bool) {
 }
 
 // row appends the CPUs on which a row fired. A count that fell without a wrap began anew: nothing is known then.
-func (r *rates) row(arena []Hit, before, now []uint32) ([]Hit, float64) {
+func (r *rates) row(arena []Hit, before, now []count) ([]Hit, float64) {
 	start, sum := len(arena), uint64(0)
-	before = before[:len(now)]
-	for c, y := range now {
-		x := before[c]
-		if x == y {
-			continue
-		}
+	for len(before) > 0 || len(now) > 0 {
+		column, x, y := first(&before, &now)
 		delta := y - x // modulo 2³²
 		if y < x && (x < 1<<31 || float64(delta) > fastest*r.seconds) {
 			return arena[:start], -1
 		}
-		sum += uint64(delta)
-		arena = append(arena, Hit{c, float64(delta) / r.seconds})
+		if delta > 0 {
+			sum += uint64(delta)
+			arena = append(arena, Hit{column, float64(delta) / r.seconds})
+		}
 	}
 	return arena, float64(sum) / r.seconds
+}
+
+// first takes the lowest column out of two lists, with what each has there.
+func first(before, now *[]count) (column int, x, y uint32) {
+	b, n := *before, *now
+	switch {
+	case len(n) == 0:
+		column = b[0].column
+	case len(b) == 0:
+		column = n[0].column
+	default:
+		column = min(b[0].column, n[0].column)
+	}
+	if len(b) > 0 && b[0].column == column {
+		x, *before = b[0].n, b[1:]
+	}
+	if len(n) > 0 && n[0].column == column {
+		y, *now = n[0].n, n[1:]
+	}
+	return column, x, y
 }

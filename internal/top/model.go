@@ -44,6 +44,8 @@ type Model struct {
 	cursor  string            // key of the line; "" is the first
 	at      int               // where that is
 	top     int               // the first line on the screen
+
+	drawn string // the frame of this state; "" when it has to be drawn anew
 }
 
 // A detail is the look at one vector.
@@ -78,8 +80,11 @@ func newModel(ctx context.Context, f Feed, interval time.Duration) *Model {
 // Init asks for the first picture.
 func (m *Model) Init() tea.Cmd { return m.take() }
 
-// Update takes a message.
+// Update takes a message. All but that of the clock may change what is seen.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	if _, clock := msg.(tickMsg); !clock {
+		m.drawn = ""
+	}
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = max(1, msg.Width), max(1, msg.Height)

@@ -14,7 +14,7 @@ import (
 )
 
 // frames is how many a second are drawn at most, when keys are pressed.
-const frames = 30
+const frames = 20
 
 // Run shows the machine on the terminal until somebody quits, which is no error, or ctx ends. The terminal is then
 // as it was. Interval is the time between two pictures.

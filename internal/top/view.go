@@ -14,7 +14,10 @@ import (
 
 // View draws the state on the whole screen.
 func (m *Model) View() tea.View {
-	v := tea.NewView(m.frame())
+	if m.drawn == "" {
+		m.drawn = m.frame()
+	}
+	v := tea.NewView(m.drawn)
 	v.AltScreen = true
 	v.WindowTitle = "ivt top"
 	return v

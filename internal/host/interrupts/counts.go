@@ -1,6 +1,9 @@
 package interrupts
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // The kernel writes a count right-aligned in ten characters, with a blank between two of them. So nearly
 // every count is a blank, two more, eight that are blanks and then digits, and a blank; those eight are read
@@ -12,6 +15,11 @@ const (
 	blanks3     = ' '<<16 | ' '<<8 | ' '
 )
 
+// Of a large machine's counts nearly all are zero, and stand beside each other: they are compared many at a time.
+const manyZeros = 32
+
+var zeros = strings.Repeat("          0", manyZeros) + " "
+
 // parseCounts reads up to len(dst) counts from line[p:], each after blanks and before a blank or the end.
 // fits is false if one has more than 32 bits.
 func parseCounts(line []byte, p int, dst []uint32) (n, next int, total uint64, fits bool) {
@@ -20,8 +28,9 @@ func parseCounts(line []byte, p int, dst []uint32) (n, next int, total uint64, f
 		if f := line[p:]; len(f) >= 12 && f[11] == ' ' && uint32(f[2])<<16|uint32(f[1])<<8|uint32(f[0]) == blanks3 {
 			word := binary.LittleEndian.Uint64(f[3:])
 			if word == blanks7zero {
-				dst[n] = 0
-				n, p = n+1, p+11
+				many := zeroBlocks(line[p:], len(dst)-n)
+				clear(dst[n : n+many])
+				n, p = n+many, p+11*many
 				continue
 			}
 			if rightAligned(word) {
@@ -40,6 +49,16 @@ func parseCounts(line []byte, p int, dst []uint32) (n, next int, total uint64, f
 		n, p = n+1, q
 	}
 	return n, p, total, fits
+}
+
+// zeroBlocks returns how many zeros there are at least, up to most, where there is one.
+func zeroBlocks(f []byte, most int) int {
+	n := 0
+	for n+manyZeros <= most && len(f) >= len(zeros) && string(f[:len(zeros)]) == zeros {
+		// f goes on with the blank that ends the last zero, which is the first of the next count.
+		n, f = n+manyZeros, f[11*manyZeros:]
+	}
+	return max(n, 1)
 }
 
 // rightAligned reports whether the eight characters are blanks and then one digit or more.

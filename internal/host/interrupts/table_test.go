@@ -3,6 +3,7 @@ package interrupts
 import (
 	"bytes"
 	"compress/bzip2"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -286,4 +287,23 @@ func FuzzParse(f *testing.F) {
 			DecodeMSI(fields.Chip, fields.HWIRQ)
 		}
 	})
+}
+
+// TestZerosBesideEachOther has one count that is not zero, at each place of rows of many lengths.
+func TestZerosBesideEachOther(t *testing.T) {
+	for _, cpus := range []int{1, manyZeros - 1, manyZeros, manyZeros + 1, 2 * manyZeros, 3*manyZeros + 5} {
+		var b strings.Builder
+		b.WriteString("    ")
+		for cpu := range cpus {
+			fmt.Fprintf(&b, "       CPU%-d", cpu)
+		}
+		for at := range cpus + 1 {
+			fmt.Fprintf(&b, "\n%3d:", at)
+			for cpu := range cpus {
+				fmt.Fprintf(&b, " %10d", map[bool]int{true: 1234567890, false: 0}[cpu == at])
+			}
+			b.WriteString([]string{"  PCI-MSI 1-edge", ""}[at%2])
+		}
+		agrees(t, []byte(b.String()+"\n"))
+	}
 }
