@@ -1,12 +1,14 @@
 /*
  * The driver that was there first. It computes factorials on the device and is
  * interrupted when each is done. Whoever connects to SOCKET gets a copy of the
- * device descriptor, as a secondary process of a DPDK primary does.
+ * device descriptor, as a secondary process of a DPDK primary does. SIGTERM ends
+ * it after the round that it is in.
  *
  * usage: first ADDRESS GROUP ROUNDS      (0000:00:04.0, number of its IOMMU group)
  */
 #include "edu.h"
 #include <pthread.h>
+#include <signal.h>
 
 static int open_device(const char *address, const char *group_number)
 {
@@ -48,11 +50,21 @@ static void *share(void *device)
 	return NULL;
 }
 
+static int told_to_end(void)
+{
+	sigset_t pending;
+	return sigpending(&pending) || sigismember(&pending, SIGTERM);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 4)
 		errx(2, "usage: first ADDRESS GROUP ROUNDS");
 	setlinebuf(stdout);
+	sigset_t end;
+	sigemptyset(&end);
+	sigaddset(&end, SIGTERM);
+	sigprocmask(SIG_BLOCK, &end, NULL);
 	struct edu e = { .device = handed("device"), .irq = handed("eventfd0") };
 	if (e.device < 0)
 		e.device = open_device(argv[1], argv[2]);
@@ -62,8 +74,9 @@ int main(int argc, char **argv)
 	pthread_t sharing;
 	pthread_create(&sharing, NULL, share, &e.device);
 
-	int rounds = atoi(argv[3]), heard = 0;
-	for (int i = 0; i < rounds; i++) {
+	int most = atoi(argv[3]), rounds = 0, heard = 0;
+	for (int i = 0; i < most && !told_to_end(); i++) {
+		rounds++;
 		e.regs[STATUS] = INTERRUPT_WHEN_DONE;
 		e.regs[FACTORIAL] = 3 + i;
 		int interrupted = edu_wait(&e, 1500);

@@ -19,9 +19,6 @@ vm-update: setup-test ## look for newer ones of the same series
 vm-shell: setup-test ## a shell in a VM with the devices: KERNEL=6.12 (default own)
 	@$(VM) -shell -kernel $(or $(firstword $(KERNEL)),own) $(wildcard cmd/ivt cmd/ivtd examples/deaf)
 
-DEAF = $(VM) -kernel $(or $(firstword $(KERNEL)),6.12) -script test/vm/deaf/demo.sh ./examples/deaf
-.PHONY: demo-vm demo-vm-ivt
-demo-vm: setup-test ## two C drivers on one device in a VM: the first goes deaf
-	@$(DEAF) -- bare
-demo-vm-ivt: setup-test ## the same two under ivt: the second gets 763, the first goes on
-	@$(DEAF) ./cmd/ivt ./cmd/ivtd -- ivt
+.PHONY: demo-vm
+demo-vm: setup-test ## two C drivers on one device in a VM: the first goes deaf; under ivt the second gets 763
+	@$(VM) -kernel $(or $(firstword $(KERNEL)),6.12) -script test/vm/deaf/demo.sh ./examples/deaf ./cmd/ivt ./cmd/ivtd -- bare ivt
