@@ -23,7 +23,11 @@ func Open(control, memory int) (s *Store, kept map[string]Entry, problems []stri
 		return nil, nil, nil, fmt.Errorf("ask the keeper for what it holds: %w", err)
 	}
 	kept = map[string]Entry{}
-	for i := range m.slots {
+	end := m.used()
+	for slot := range held {
+		end = max(end, slot+1)
+	}
+	for i := range end {
 		slot := m.slot(i)
 		state := slot.state().Load()
 		if state == slotFree && held[i] == nil {
@@ -50,7 +54,7 @@ func (s *Store) fetch() (map[int][]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		op, pairs, err := decodeRecord(buffer[:n], len(fds))
+		op, pairs, err := decodeRecord(buffer[:n], len(fds), s.memory.slots)
 		switch {
 		case err != nil:
 			closeAll(fds)

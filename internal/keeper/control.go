@@ -35,8 +35,8 @@ func encodeRecord(op uint32, pairs ...pair) []byte {
 	return b
 }
 
-// decodeRecord checks that the pairs account for every descriptor that came with the record.
-func decodeRecord(b []byte, descriptors int) (op uint32, pairs []pair, err error) {
+// decodeRecord checks that the pairs account for every descriptor that came with the record, and are of slots that there are.
+func decodeRecord(b []byte, descriptors, slots int) (op uint32, pairs []pair, err error) {
 	if len(b) < 4 || (len(b)-4)%pairSize != 0 {
 		return 0, nil, fmt.Errorf("record of %d bytes", len(b))
 	}
@@ -46,6 +46,9 @@ func decodeRecord(b []byte, descriptors int) (op uint32, pairs []pair, err error
 		p := pair{binary.LittleEndian.Uint32(b[at:]), binary.LittleEndian.Uint32(b[at+4:])}
 		if p.count > MaxDescriptors {
 			return 0, nil, fmt.Errorf("%d descriptors for slot %d", p.count, p.slot)
+		}
+		if int(p.slot) >= slots {
+			return 0, nil, fmt.Errorf("slot %d of %d", p.slot, slots)
 		}
 		total += int(p.count)
 		pairs = append(pairs, p)

@@ -3,11 +3,14 @@ package keeper
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ivtd/ivt/internal/kernel"
 )
@@ -23,7 +26,7 @@ func TestForeignMemoryIsRefused(t *testing.T) {
 	}{
 		{what: "as it was", boot: "here"},
 		{what: "another boot", boot: "there", want: "of another boot"},
-		{what: "another layout", boot: "here", damage: func(m *Memory) { m.bytes[versionAt] = 99 }, want: "layout 99, this program knows 1"},
+		{what: "another layout", boot: "here", damage: func(m *Memory) { m.bytes[versionAt] = 99 }, want: "layout 99, this program knows 2"},
 		{what: "no magic number", boot: "here", damage: func(m *Memory) { m.bytes[0] = 'x' }, want: "no magic number"},
 		{what: "more slots than bytes", boot: "here", damage: func(m *Memory) { m.bytes[slotsAt+2] = 1 }, want: "do not fit"},
 		{what: "truncated", boot: "here", size: headerSize + slotSize, want: "do not fit"},
@@ -183,37 +186,131 @@ func TestStoreGivesBackSomethingElse(t *testing.T) {
 	}
 }
 
-// TestFromSystemd: descriptors in any order, with gaps, twice, without names.
+// TestFromSystemd: what the store gives back in any order, too few, too many, twice, without names: a slot comes back whole or not at
+// all, and whatever nobody has goes out of the store.
 func TestFromSystemd(t *testing.T) {
 	for _, c := range []struct {
 		what    string
 		names   []string
 		held    map[int]int // descriptors by slot
+		gone    []string    // from the store
 		memory  bool
 		sockets int
 	}{
-		{"nothing", nil, nil, false, 0},
-		{"sockets only", []string{"ivtd.socket", "ivtd.socket"}, nil, false, 2},
-		{"reversed", []string{slotName(70, 1), slotName(70, 0), slotName(2, 0), "m", "ivtd.socket"}, map[int]int{70: 2, 2: 1}, true, 1},
-		{"a gap", []string{"m", slotName(3, 1), slotName(4, 0)}, map[int]int{4: 1}, true, 0},
-		{"twice", []string{"m", slotName(3, 0), slotName(3, 0), "m"}, map[int]int{3: 1}, true, 0},
-		{"no memory", []string{slotName(3, 0), "ivtd.socket"}, nil, false, 1},
+		{what: "nothing"},
+		{what: "sockets only", names: []string{"ivtd.socket", "ivtd.socket"}, sockets: 2},
+		{what: "reversed", names: []string{nameOf(4), nameOf(3), nameOf(2), nameOf(1), "c", "m", "ivtd.socket"}, held: map[int]int{0: 2, 1: 2, 2: 1}, memory: true, sockets: 1},
+		{what: "too few", names: []string{"m", nameOf(2), nameOf(3), nameOf(4)}, held: map[int]int{1: 2, 2: 1}, gone: []string{nameOf(2)}, memory: true},
+		{what: "too many", names: []string{"m", nameOf(1), nameOf(2), nameOf(77), nameOf(3), nameOf(4)}, held: map[int]int{0: 2, 1: 2, 2: 1}, gone: []string{nameOf(77)}, memory: true},
+		{what: "twice", names: []string{"m", nameOf(4), nameOf(4), "m", "c", "c"}, held: map[int]int{2: 1}, memory: true},
+		{what: "no memory", names: []string{nameOf(3), "ivtd.socket"}, sockets: 1},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			in := sorted(c.names, func(n int) int { return eventfd(t, uint64(n+1)) })
-			in.set.complete()
-			if (in.set.Memory >= 0) != c.memory || len(in.sockets) != c.sockets {
-				t.Errorf("memory %d, %d sockets", in.set.Memory, len(in.sockets))
+			in, sockets := sorted(c.names, func(n int) int { fd, _ := pipe(t); return fd })
+			if (in.Memory >= 0) != c.memory || len(sockets) != c.sockets {
+				t.Errorf("memory %d, %d sockets", in.Memory, len(sockets))
 			}
-			if c.memory && len(in.set.Held) != len(c.held) {
-				t.Errorf("held %v, want %v", in.set.Held, c.held)
+			if !c.memory {
+				return
 			}
-			for slot, n := range c.held {
-				if len(in.set.Held[slot]) != n {
-					t.Errorf("slot %d: %v, want %d", slot, in.set.Held[slot], n)
+			// Slots 0 and 1 have two descriptors each, of which one is the same file; slot 2 has one.
+			s, heard := fakeStore(t)
+			s.memory.setUsed(3)
+			for slot, names := range [][]uint32{{1, 2}, {3, 4}, {4}} {
+				for i, name := range names {
+					s.memory.slot(slot).name(i).Store(name)
+				}
+			}
+			held := s.restore(in)
+			for slot := range 3 {
+				if len(held[slot]) != c.held[slot] {
+					t.Errorf("slot %d: %v, want %d", slot, held[slot], c.held[slot])
+				}
+				closeAll(held[slot])
+			}
+			for _, name := range c.gone {
+				if got := heard(); got != "FDSTOREREMOVE=1\nFDNAME="+name {
+					t.Errorf("systemd heard %q", got)
 				}
 			}
 		})
+	}
+}
+
+// fakeStore is a store whose systemd is the test: heard returns what was said next, "" if nothing was.
+func fakeStore(t *testing.T) (s *store, heard func() string) {
+	t.Helper()
+	path := t.TempDir() + "/notify"
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	s = newStore(path, slog.New(slog.DiscardHandler))
+	if s.memory, err = NewMemory(16, "i", bootID()); err != nil {
+		t.Fatal(err)
+	}
+	return s, func() string {
+		b := make([]byte, 256)
+		l.SetReadDeadline(time.Now().Add(time.Millisecond)) // what was said is in the socket
+		n, _ := l.Read(b)
+		return string(b[:n])
+	}
+}
+
+// TestOneFileIsStoredOnce: systemd drops a second copy of the same file, whatever its name. So a file has one name, as long as any
+// slot has it, and is taken out with the last.
+func TestOneFileIsStoredOnce(t *testing.T) {
+	s, heard := fakeStore(t)
+	a, b := pipe(t)
+	again := must(t, kernel.Duplicate, a)
+	e, f := eventfd(t, 1), eventfd(t, 1)
+	for _, step := range []struct {
+		what string
+		do   func()
+		want []string
+	}{
+		{"two files", func() { s.put(1, []int{a, b}) }, []string{"FDSTORE=1\nFDPOLL=0\nFDNAME=" + nameOf(1), "FDSTORE=1\nFDPOLL=0\nFDNAME=" + nameOf(2)}},
+		{"one of them again", func() { s.put(2, []int{again}) }, nil},
+		{"the first owner leaves", func() { s.drop(1) }, []string{"FDSTOREREMOVE=1\nFDNAME=" + nameOf(2)}},
+		{"eventfds, which have one inode", func() { s.put(3, []int{e, f, e}) }, []string{"FDSTORE=1\nFDPOLL=0\nFDNAME=" + nameOf(2), "FDSTORE=1\nFDPOLL=0\nFDNAME=" + nameOf(3)}},
+		{"the last owner leaves", func() { s.drop(2) }, []string{"FDSTOREREMOVE=1\nFDNAME=" + nameOf(1)}},
+		{"nothing twice", func() { s.drop(2); s.drop(1) }, nil},
+		{"no room for two", func() { s.limit = 3; s.put(4, []int{a, b}) }, []string{"FDSTORE=1\nFDPOLL=0\nFDNAME=" + nameOf(1), "FDSTOREREMOVE=1\nFDNAME=" + nameOf(1)}},
+		{"but for one", func() { s.put(5, []int{b}) }, []string{"FDSTORE=1\nFDPOLL=0\nFDNAME=" + nameOf(1)}},
+	} {
+		step.do()
+		for _, want := range append(step.want, "") {
+			if got := heard(); got != want {
+				t.Errorf("%s: systemd heard %q, want %q", step.what, got, want)
+			}
+		}
+	}
+}
+
+// TestTheNextKeeperHearsOut: a keeper that dies before it has read what its worker said costs nothing.
+func TestTheNextKeeperHearsOut(t *testing.T) {
+	s, _ := fakeStore(t)
+	ours, theirs, err := kernel.ControlPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker := &Store{memory: s.memory, control: theirs, index: map[string]int{}}
+	a, b := pipe(t)
+	for i, key := range []string{"one", "two", "three"} {
+		if err := worker.Put(key, []byte{byte(i)}, a, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(worker.Drop("two"), worker.Ready(), worker.Put("one", nil, b)); err != nil {
+		t.Fatal(err)
+	}
+	kernel.Close(theirs)
+	k := &Keeper{memory: s.memory, store: s, held: map[int][]int{}, options: Options{Log: s.log}}
+	k.hearOut(ours)
+	kept, problems, _ := reopen(t, s.memory, k.held)
+	if len(kept) != 2 || len(problems) > 0 || len(kept["one"].Descriptors) != 1 || len(kept["three"].Descriptors) != 2 {
+		t.Errorf("kept %v, problems %q", kept, problems)
 	}
 }
 
@@ -231,17 +328,20 @@ func TestLostNames(t *testing.T) {
 	}
 }
 
-// TestSlotNames are short, different, and come back.
-func TestSlotNames(t *testing.T) {
+// TestNames are short, different, and come back.
+func TestNames(t *testing.T) {
 	seen := map[string]bool{}
-	for _, slot := range []int{0, 1, 2, 77, 4095, DefaultSlots - 1} {
-		for i := range MaxDescriptors {
-			name := slotName(slot, i)
-			s, n, ok := parseSlotName(name)
-			if seen[name] || s != slot || n != i || !ok {
-				t.Errorf("%d, %d is %q, which is %d, %d, %t", slot, i, name, s, n, ok)
-			}
-			seen[name] = true
+	for _, n := range []uint32{1, 2, 63, 64, 4095, 4096, storeLimit, 64*64*64 - 1} {
+		name := nameOf(n)
+		back, ok := parseName(name)
+		if seen[name] || back != n || !ok || len(name) != nameLength {
+			t.Errorf("%d is %q, which is %d, %t", n, name, back, ok)
+		}
+		seen[name] = true
+	}
+	for _, name := range []string{"", "m", "c", "000", "12345", "a.b"} {
+		if n, ok := parseName(name); ok {
+			t.Errorf("%q is %d", name, n)
 		}
 	}
 }

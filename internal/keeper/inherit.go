@@ -14,14 +14,24 @@ import (
 // Inherited is what an earlier keeper left to this one.
 type Inherited struct {
 	Memory int
-	Held   map[int][]int
-	Files  []*os.File // Options.Files of the earlier keeper; or sockets that systemd listens on
-	names  []string   // in the descriptor store
+	Held   map[int][]int // by slot; nil if it came out of the descriptor store
+	Files  []*os.File    // Options.Files of the earlier keeper
+
+	control int            // the socket from the last worker, with what it said and nobody heard; -1 if there is none
+	stored  map[uint32]int // what came out of the descriptor store
+	names   []string       // in the descriptor store
 }
 
 // Close lets everything go but the files.
 func (in *Inherited) Close() {
-	closeAll([]int{in.Memory})
+	for _, fd := range []int{in.Memory, in.control} {
+		if fd >= 0 {
+			kernel.Close(fd)
+		}
+	}
+	for _, fd := range in.stored {
+		kernel.Close(fd)
+	}
 	for _, fds := range in.Held {
 		closeAll(fds)
 	}
@@ -39,6 +49,7 @@ func (k *Keeper) execute() error {
 		fmt.Fprintf(&table, "file %d %s\n", f.Fd(), f.Name())
 		keep = append(keep, int(f.Fd()))
 	}
+	fmt.Fprintf(&table, "stored %s\n", strings.Join(k.store.all(), " "))
 	for slot, fds := range k.held {
 		fmt.Fprintf(&table, "slot %d%s\n", slot, joinInts(fds))
 		keep = append(keep, fds...)
@@ -90,7 +101,7 @@ func Inherit() (*Inherited, error) {
 		return nil, fmt.Errorf("%s: %w", inheritEnv, err)
 	}
 	defer kernel.Unmap(b)
-	in := &Inherited{Memory: -1, Held: map[int][]int{}}
+	in := &Inherited{Memory: -1, Held: map[int][]int{}, control: -1}
 	for line := range strings.Lines(string(b)) {
 		if err := in.parse(strings.Fields(line)); err != nil {
 			return nil, fmt.Errorf("%s: line %q: %w", inheritEnv, line, err)
@@ -102,6 +113,10 @@ func Inherit() (*Inherited, error) {
 func (in *Inherited) parse(words []string) error {
 	if len(words) < 2 {
 		return fmt.Errorf("too short")
+	}
+	if words[0] == "stored" {
+		in.names = words[1:]
+		return nil
 	}
 	var numbers []int
 	for _, w := range words[1:] {

@@ -42,7 +42,7 @@ type Keeper struct {
 	options Options
 	memory  *Memory
 	held    map[int][]int
-	store   store
+	store   *store
 	control int
 	worker  *os.Process
 	ready   bool // the present worker serves
@@ -102,7 +102,9 @@ func (k *Keeper) open() (err error) {
 	k.store = newStore(k.options.Notify, k.options.Log)
 	if in := k.options.Inherit; in != nil {
 		if k.memory, err = OpenMemory(in.Memory, bootID()); err == nil {
-			k.held = in.Held
+			k.store.memory = k.memory
+			k.held = k.store.restore(in)
+			k.hearOut(in.control)
 			return nil
 		}
 		k.options.Log.Error("what a former keeper left cannot be read and is released", "err", err)
@@ -112,6 +114,7 @@ func (k *Keeper) open() (err error) {
 	if k.memory, err = NewMemory(k.options.Slots, k.options.Instance, bootID()); err != nil {
 		return err
 	}
+	k.store.memory = k.memory
 	k.store.add(memoryName, k.memory.FD())
 	return nil
 }
@@ -150,12 +153,14 @@ func (k *Keeper) attend(ended <-chan int, upgrade os.Signal) (again bool, status
 	return again, status
 }
 
-// serve handles the worker's records until its end of the socket is closed, by its death at the latest.
+// serve handles the worker's records until its end of the socket is closed, by its death at the latest. Under systemd a record
+// leaves the socket when it has been dealt with: the descriptor store has a copy of the socket, and the next keeper hears again what
+// this one had not done.
 func (k *Keeper) serve(upgrade chan<- bool) {
 	defer close(upgrade)
 	buffer := make([]byte, maxRecord)
 	for {
-		n, fds, err := kernel.ReceiveRights(k.control, buffer)
+		n, fds, err := k.listen(buffer)
 		if err != nil {
 			k.options.Log.Error("receive from the worker", "err", err)
 			return
@@ -163,23 +168,7 @@ func (k *Keeper) serve(upgrade chan<- bool) {
 		if n == 0 {
 			return
 		}
-		op, pairs, err := decodeRecord(buffer[:n], len(fds))
-		if err != nil {
-			closeAll(fds)
-			k.options.Log.Error("the worker sent a record that cannot be", "err", err)
-			continue
-		}
-		switch op {
-		case opPut:
-			for _, p := range pairs {
-				k.drop(int(p.slot))
-				k.held[int(p.slot)], fds = fds[:p.count:p.count], fds[p.count:]
-				k.store.put(int(p.slot), k.held[int(p.slot)])
-			}
-		case opDrop:
-			for _, p := range pairs {
-				k.drop(int(p.slot))
-			}
+		switch k.heed(buffer[:n], fds) {
 		case opAll:
 			if err := k.sendAll(); err != nil {
 				k.options.Log.Error("hand everything to the new worker", "err", err)
@@ -191,12 +180,43 @@ func (k *Keeper) serve(upgrade chan<- bool) {
 		case opUpgrade:
 			upgrade <- true
 		}
+		if k.store.exists() {
+			kernel.Discard(k.control) // it was peeked at, so it is there
+		}
 	}
 }
 
+func (k *Keeper) listen(buffer []byte) (n int, fds []int, err error) {
+	if k.store.exists() {
+		return kernel.PeekRecord(k.control, buffer)
+	}
+	return kernel.ReceiveRights(k.control, buffer)
+}
+
+// heed holds what a record says is to be held, and returns its operation; 0 for one that cannot be.
+func (k *Keeper) heed(record []byte, fds []int) (op uint32) {
+	op, pairs, err := decodeRecord(record, len(fds), k.memory.slots)
+	if err != nil {
+		closeAll(fds)
+		k.options.Log.Error("the worker sent a record that cannot be", "err", err)
+		return 0
+	}
+	for _, p := range pairs {
+		switch op {
+		case opPut:
+			k.drop(int(p.slot))
+			k.held[int(p.slot)], fds = fds[:p.count:p.count], fds[p.count:]
+			k.store.put(int(p.slot), k.held[int(p.slot)])
+		case opDrop:
+			k.drop(int(p.slot))
+		}
+	}
+	return op
+}
+
 func (k *Keeper) drop(slot int) {
+	k.store.drop(slot)
 	if fds, ok := k.held[slot]; ok {
-		k.store.drop(slot, len(fds))
 		closeAll(fds)
 		delete(k.held, slot)
 	}
@@ -204,6 +224,7 @@ func (k *Keeper) drop(slot int) {
 
 // letGo closes everything that is held: every lifeline hangs up. Under systemd the store still has it all.
 func (k *Keeper) letGo() {
+	k.store.barrier()
 	for slot, fds := range k.held {
 		closeAll(fds)
 		delete(k.held, slot)

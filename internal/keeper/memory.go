@@ -12,7 +12,7 @@ import (
 
 // Sizes of the shared memory. A slot that was never used costs nothing: the memory is sparse.
 const (
-	layoutVersion = 1
+	layoutVersion = 2
 	headerSize    = 4096
 	slotSize      = 1024
 	keySize       = 128
@@ -35,6 +35,7 @@ const (
 	instanceAt   = 64 // 64 bytes, NUL padded
 	changeAt     = 128
 	generationAt = 136
+	usedAt       = 144
 	globalsAt    = 256
 
 	stateAt     = 0
@@ -43,7 +44,8 @@ const (
 	inodesAt    = 16 // one u64 for each descriptor
 	countersAt  = inodesAt + 8*MaxDescriptors
 	keyAt       = countersAt + 8*Counters
-	valueAt     = keyAt + keySize
+	namesAt     = keyAt + keySize // u32 for each descriptor; these are the keeper's, all else is the worker's
+	valueAt     = namesAt + 4*MaxDescriptors
 	slotFree    = 0
 	slotIntent  = 1
 	slotLive    = 2
@@ -133,5 +135,11 @@ func (m *Memory) Global(i int) *atomic.Uint64 { return kernel.Word64(m.bytes, gl
 
 // Generation counts the workers that have used the memory.
 func (m *Memory) Generation() *atomic.Uint64 { return kernel.Word64(m.bytes, generationAt) }
+
+// used is how many slots, from the first on, may have been in use: who looks for what is kept need not look further, which
+// would cost the pages.
+func (m *Memory) used() int { return min(int(kernel.Word32(m.bytes, usedAt).Load()), m.slots) }
+
+func (m *Memory) setUsed(n int) { kernel.Word32(m.bytes, usedAt).Store(uint32(n)) }
 
 func (m *Memory) nextChange() uint64 { return kernel.Word64(m.bytes, changeAt).Add(1) }

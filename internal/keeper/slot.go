@@ -7,7 +7,8 @@ import (
 	"github.com/ivtd/ivt/internal/kernel"
 )
 
-// A slot is one entry of the memory. Only the worker writes it; the keeper reads number and state.
+// A slot is one entry of the memory. The worker writes it; only the names under which its descriptors are in systemd's store are
+// the keeper's.
 type slot struct{ b []byte }
 
 func (m *Memory) slot(i int) slot {
@@ -20,6 +21,9 @@ func (s slot) change() uint64               { return kernel.Word64(s.b, changedA
 func (s slot) counter(i int) *atomic.Uint64 { return kernel.Word64(s.b, countersAt+8*i) }
 func (s slot) descriptors() int             { return int(s.b[lengthsAt+3]) }
 func (s slot) inode(i int) uint64           { return binary.LittleEndian.Uint64(s.b[inodesAt+8*i:]) }
+
+// name is under which number descriptor i is in systemd's store, 0 if it is not.
+func (s slot) name(i int) *atomic.Uint32 { return kernel.Word32(s.b, namesAt+4*i) }
 
 // write fills the slot and leaves it in the state intent.
 func (s slot) write(key string, value []byte, inodes []uint64, change uint64) {

@@ -20,6 +20,7 @@ func (k *Keeper) start() (<-chan int, error) {
 	}
 	control := os.NewFile(uintptr(theirs), "keeper control")
 	defer control.Close()
+	k.store.setControl(ours)
 	memory, err := kernel.Duplicate(k.memory.FD())
 	if err != nil {
 		return nil, errors.Join(err, kernel.Close(ours))

@@ -159,6 +159,7 @@ func (s *Store) take() (int, error) {
 		return 0, ErrFull
 	}
 	s.next++
+	s.memory.setUsed(s.next)
 	return s.next - 1, nil
 }
 

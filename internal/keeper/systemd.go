@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -10,106 +9,38 @@ import (
 	"github.com/ivtd/ivt/internal/kernel"
 )
 
-// The descriptor store of systemd (sd_pid_notify_with_fds(3), FDSTORE=1) outlives the keeper. Names are
-// short, because systemd hands all of them back in one environment string, of which exec accepts
-// 128 KiB: three characters each allow about 30,000 descriptors. Beyond storeLimit nothing more is stored, and that is said.
+// Names in the descriptor store. They are short, because systemd hands all of them back in one environment string, of
+// which exec accepts 128 KiB: three characters each allow about 30,000 descriptors.
 const (
-	memoryName = "m"
-	nameLength = 3
-	storeLimit = 120 << 10 / (nameLength + 1)
-	alphabet   = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
+	memoryName  = "m"
+	controlName = "c"
+	nameLength  = 3
+	storeLimit  = 120 << 10 / (nameLength + 1)
+	alphabet    = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
 )
 
-// A store is where the keeper's essentials outlive the keeper. Without systemd there is none.
-type store struct {
-	socket int
-	path   string
-	log    *slog.Logger
-	count  int
-	full   bool
-}
-
-func newStore(path string, log *slog.Logger) store {
-	s := store{socket: -1, log: log}
-	if path == "" {
-		return s
-	}
-	socket, err := kernel.DatagramSocket()
-	if err != nil {
-		log.Error("no descriptor store", "err", err)
-		return s
-	}
-	s.socket, s.path = socket, path
-	return s
-}
-
-func (s *store) notify(text string, fds ...int) {
-	if s.socket < 0 {
-		return
-	}
-	if err := kernel.SendTo(s.socket, s.path, []byte(text), fds...); err != nil {
-		s.log.Error("descriptor store", "err", err)
-	}
-}
-
-// add stores one descriptor. FDPOLL=0: systemd must not drop a lifeline because it hung up; we want to see that.
-func (s *store) add(name string, fd int) {
-	if s.socket < 0 {
-		return
-	}
-	if s.count >= storeLimit {
-		if !s.full {
-			s.log.Warn("the descriptor store is full: what is connected from now on survives the worker, but not the keeper", "descriptors", s.count)
-		}
-		s.full = true
-		return
-	}
-	s.count++
-	s.notify("FDSTORE=1\nFDPOLL=0\nFDNAME="+name, fd)
-}
-
-func (s *store) put(slot int, fds []int) {
-	for i, fd := range fds {
-		s.add(slotName(slot, i), fd)
-	}
-}
-
-func (s *store) drop(slot, n int) {
-	for i := range n {
-		s.count--
-		s.notify("FDSTOREREMOVE=1\nFDNAME=" + slotName(slot, i))
-	}
-}
-
-func (s *store) clear(in *Inherited) {
-	for _, name := range in.names {
-		s.notify("FDSTOREREMOVE=1\nFDNAME=" + name)
-	}
-}
-
-func slotName(slot, i int) string {
-	n := slot*MaxDescriptors + i
+// nameOf writes a number from 1 on as three characters.
+func nameOf(n uint32) string {
 	name := make([]byte, nameLength)
 	for at := nameLength - 1; at >= 0; at-- {
-		name[at] = alphabet[n%len(alphabet)]
-		n /= len(alphabet)
+		name[at] = alphabet[n%uint32(len(alphabet))]
+		n /= uint32(len(alphabet))
 	}
 	return string(name)
 }
 
-func parseSlotName(name string) (slot, i int, ok bool) {
+func parseName(name string) (n uint32, ok bool) {
 	if len(name) != nameLength {
-		return 0, 0, false
+		return 0, false
 	}
-	n := 0
 	for at := range nameLength {
 		digit := strings.IndexByte(alphabet, name[at])
 		if digit < 0 {
-			return 0, 0, false
+			return 0, false
 		}
-		n = n*len(alphabet) + digit
+		n = n*uint32(len(alphabet)) + uint32(digit)
 	}
-	return n / MaxDescriptors, n % MaxDescriptors, true
+	return n, n > 0
 }
 
 // FromSystemd sorts the descriptors that systemd passed (sd_listen_fds(3)) into sockets to listen on and the store's.
@@ -135,78 +66,47 @@ func FromSystemd() (in *Inherited, sockets []*os.File, err error) {
 			return nil, nil, fmt.Errorf("descriptor %d (%q) from systemd: %w", firstListen+n, name, err)
 		}
 	}
-	p := sorted(names[:count], func(n int) int { return firstListen + n })
-	p.set.complete()
-	if p.set.Memory < 0 {
-		p.set.closeHeld()
-		return nil, p.sockets, nil
+	in, sockets = sorted(names[:count], func(n int) int { return firstListen + n })
+	if in.Memory < 0 {
+		in.Close()
+		return nil, sockets, nil
 	}
-	return p.set, p.sockets, nil
+	return in, sockets, nil
 }
 
 // firstListen is the first descriptor that systemd passes.
 const firstListen = 3
 
-// passed is what systemd passed, by what it is.
-type passed struct {
-	set     *Inherited
-	sockets []*os.File
-}
-
-func sorted(names []string, descriptor func(n int) int) (p passed) {
-	p.set = &Inherited{Memory: -1, Held: map[int][]int{}}
+// sorted tells by their names what descriptors are.
+func sorted(names []string, descriptor func(n int) int) (in *Inherited, sockets []*os.File) {
+	in = &Inherited{Memory: -1, control: -1, stored: map[uint32]int{}}
 	for n, name := range names {
 		fd := descriptor(n)
-		slot, i, isSlot := parseSlotName(name)
+		number, isStored := parseName(name)
 		switch {
-		case name == memoryName && p.set.Memory < 0:
-			p.set.Memory = fd
-			p.set.names = append(p.set.names, name)
-		case isSlot:
-			p.set.place(slot, i, fd)
-			p.set.names = append(p.set.names, name)
 		case name == memoryName:
-			kernel.Close(fd) // a second memory; the first counts
-		default:
-			p.sockets = append(p.sockets, os.NewFile(uintptr(fd), name))
-		}
-	}
-	return p
-}
-
-func (in *Inherited) place(slot, i, fd int) {
-	fds := in.Held[slot]
-	for len(fds) <= i {
-		fds = append(fds, -1)
-	}
-	if fds[i] >= 0 {
-		kernel.Close(fd) // twice under one name
-		return
-	}
-	fds[i] = fd
-	in.Held[slot] = fds
-}
-
-// complete leaves out slots with a gap.
-func (in *Inherited) complete() {
-	for slot, fds := range in.Held {
-		for _, fd := range fds {
-			if fd < 0 {
-				for _, f := range fds {
-					if f >= 0 {
-						kernel.Close(f)
-					}
-				}
-				delete(in.Held, slot)
-				break
+			in.Memory = first(in.Memory, fd)
+		case name == controlName:
+			in.control = first(in.control, fd)
+		case isStored:
+			if former, twice := in.stored[number]; twice {
+				fd = first(former, fd)
 			}
+			in.stored[number] = fd
+		default:
+			sockets = append(sockets, os.NewFile(uintptr(fd), name))
+			continue
 		}
+		in.names = append(in.names, name)
 	}
+	return in, sockets
 }
 
-func (in *Inherited) closeHeld() {
-	for slot, fds := range in.Held {
-		closeAll(fds)
-		delete(in.Held, slot)
+// first is the one of two that counts if both came under one name. The other one is closed.
+func first(a, b int) int {
+	if a < 0 {
+		return b
 	}
+	kernel.Close(b)
+	return a
 }

@@ -27,10 +27,25 @@ func SendRights(socket int, data []byte, fds ...int) error {
 // close-on-exec and the caller's. n is 0 when the peer is gone. A message that did not fit whole
 // (MSG_TRUNC, MSG_CTRUNC) is an error, and its descriptors are closed.
 func ReceiveRights(socket int, data []byte) (n int, fds []int, err error) {
+	return receiveRights(socket, data, 0)
+}
+
+// PeekRecord is ReceiveRights that leaves the message, with the descriptors that it carries, where it is: the caller
+// has copies. Discard takes it away.
+func PeekRecord(socket int, data []byte) (n int, fds []int, err error) {
+	return receiveRights(socket, data, unix.MSG_PEEK)
+}
+
+// PeekRecordNow is PeekRecord without waiting. EAGAIN: there is none.
+func PeekRecordNow(socket int, data []byte) (n int, fds []int, err error) {
+	return receiveRights(socket, data, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+}
+
+func receiveRights(socket int, data []byte, how int) (n int, fds []int, err error) {
 	oob := make([]byte, unix.CmsgSpace(MaxRights*4))
 	var oobn, flags int
 	for {
-		n, oobn, flags, _, err = unix.Recvmsg(socket, data, oob, unix.MSG_CMSG_CLOEXEC)
+		n, oobn, flags, _, err = unix.Recvmsg(socket, data, oob, unix.MSG_CMSG_CLOEXEC|how)
 		if err != unix.EINTR {
 			break
 		}
