@@ -6,6 +6,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GO ?= go
+# Where tools/setup puts Go, should the machine's be too old.
+export PATH := $(CACHE)/go/bin:$(PATH)
 export CGO_ENABLED ?= 0
 LDFLAGS := -s -w -X github.com/ivtd/ivt/internal/version.Version=$(VERSION)
 -include test/vm/vm.mk
@@ -50,8 +52,8 @@ chaos: build ## many clients, kills, full disks; SEED=n repeats a run, FOR=10m i
 	@test/chaos.sh
 
 .PHONY: man
-man: build ## man pages into bin/man
-	@mkdir -p bin/man && bin/ivt man bin/man && cp docs/man/* bin/man/
+man: setup-run ## man pages into bin/man
+	@mkdir -p bin/man && $(GO) run -tags man ./cmd/ivt bin/man && cp docs/man/* bin/man/
 
 .PHONY: install uninstall
 install: build man ## into DESTDIR and PREFIX, with unit, man pages and completion

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A pciFunction is one PCI function as /sys shows it (Documentation/ABI/testing/sysfs-bus-pci).
@@ -25,7 +26,7 @@ type pciFunction struct {
 // vfioDrivers are the drivers of the kernel that hand a function to user space through VFIO.
 var vfioDrivers = []string{"vfio-pci", "mlx5-vfio-pci", "hisi-acc-vfio-pci", "pds-vfio-pci", "virtio-vfio-pci", "nvgrace-gpu-vfio-pci", "qat_vfio_pci"}
 
-var pciAddress = regexp.MustCompile(`^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$`)
+var pciAddress = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$`) })
 
 const pciDevices = "sys/bus/pci/devices"
 
@@ -46,7 +47,7 @@ func pciFunctions(root string) ([]pciFunction, error) {
 
 // readFunction reads one function; fs.ErrNotExist if there is none at that address.
 func readFunction(root, address string) (pciFunction, error) {
-	if !pciAddress.MatchString(address) {
+	if !pciAddress().MatchString(address) {
 		return pciFunction{}, fs.ErrNotExist
 	}
 	path := filepath.Join(root, pciDevices, address)

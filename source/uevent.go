@@ -116,7 +116,7 @@ func ueventSource(keys map[string]string) string {
 	base := path.Base(keys["DEVPATH"])
 	switch keys["SUBSYSTEM"] {
 	case "pci":
-		if pciAddress.MatchString(base) {
+		if pciAddress().MatchString(base) {
 			return "pci:" + base
 		}
 	case "uio":

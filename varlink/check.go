@@ -265,7 +265,7 @@ func shown(name []byte) string {
 	if len(name) > most {
 		name = name[:most]
 	}
-	if fieldName.Match(name) {
+	if fieldName().Match(name) {
 		return string(name)
 	}
 	return strconv.QuoteToASCII(string(name))

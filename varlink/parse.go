@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -12,10 +13,15 @@ const typeNesting = 64
 
 // The names that the grammar allows.
 var (
-	interfaceName = regexp.MustCompile(`^[A-Za-z](-*[A-Za-z0-9])*(\.[A-Za-z0-9](-*[A-Za-z0-9])*)+$`)
-	memberName    = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
-	fieldName     = regexp.MustCompile(`^[A-Za-z](_?[A-Za-z0-9])*$`)
+	interfaceName = form(`^[A-Za-z](-*[A-Za-z0-9])*(\.[A-Za-z0-9](-*[A-Za-z0-9])*)+$`)
+	memberName    = form(`^[A-Z][A-Za-z0-9]*$`)
+	fieldName     = form(`^[A-Za-z](_?[A-Za-z0-9])*$`)
 )
+
+// form compiles an expression when it is first used: a client parses no interface.
+func form(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
 
 // ParseInterface reads an interface description. The error is a *SyntaxError.
 func ParseInterface(text string) (*Interface, error) {
@@ -94,9 +100,9 @@ func (p *parser) expect(text string) error {
 }
 
 // name consumes a word of one of the grammar's forms.
-func (p *parser) name(form *regexp.Regexp, what string) (token, error) {
+func (p *parser) name(form func() *regexp.Regexp, what string) (token, error) {
 	tok := p.token
-	if !tok.word || !form.MatchString(tok.text) {
+	if !tok.word || !form().MatchString(tok.text) {
 		return tok, p.failf(tok, "expected %s, found %s", what, tok)
 	}
 	return tok, p.advance()

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 
 	"github.com/ivtd/ivt/internal/doctor/explain"
 	"github.com/ivtd/ivt/internal/version"
@@ -18,7 +14,7 @@ import (
 
 // addCommon adds what every system has.
 func (a *app) addCommon(root *cobra.Command) {
-	root.AddCommand(a.explainCommand(), a.versionCommand(), manCommand(root))
+	root.AddCommand(a.explainCommand(), a.versionCommand())
 }
 
 func (a *app) explainCommand() *cobra.Command {
@@ -60,24 +56,6 @@ func (a *app) versionCommand() *cobra.Command {
 			}
 			_, err := fmt.Fprintf(a.out, "ivt %s (%s, %s/%s)\n", version.String(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
-		},
-	}
-}
-
-// manCommand writes the manual pages; packagers and make install use it.
-func manCommand(root *cobra.Command) *cobra.Command {
-	return &cobra.Command{
-		Use:    "man DIRECTORY",
-		Short:  "write the manual pages",
-		Hidden: true,
-		Args:   cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if info, err := os.Stat(args[0]); err != nil || !info.IsDir() {
-				return usageError{errors.Join(fmt.Errorf("%s is not a directory", args[0]), err)}
-			}
-			root.DisableAutoGenTag = true
-			header := &doc.GenManHeader{Title: "IVT", Section: "1", Source: "ivt", Manual: "ivt"}
-			return doc.GenManTree(root, header, filepath.Clean(args[0]))
 		},
 	}
 }

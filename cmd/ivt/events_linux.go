@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ivtd/ivt"
-	"github.com/ivtd/ivt/internal/daemon"
+	"github.com/ivtd/ivt/internal/daemon/places"
 	"github.com/ivtd/ivt/internal/history"
 	"github.com/ivtd/ivt/internal/picture"
 	"github.com/ivtd/ivt/internal/term"
@@ -226,10 +226,10 @@ func (a *app) historyFile() string {
 		return ""
 	}
 	defer client.Close()
-	if system := daemon.SystemPlaces(); client.Socket() == system.Socket {
+	if system := places.System(); client.Socket() == system.Socket {
 		return system.History
 	}
-	if user, err := daemon.UserPlaces(); err == nil && client.Socket() == user.Socket {
+	if user, err := places.User(); err == nil && client.Socket() == user.Socket {
 		return user.History
 	}
 	return ""

@@ -1,3 +1,5 @@
+//go:build !man
+
 // Ivt shows who holds the interrupts of a machine, says what is wrong, and connects drivers to vectors.
 package main
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ivtd/ivt/internal/daemon"
+	"github.com/ivtd/ivt/internal/daemon/places"
 	"github.com/ivtd/ivt/internal/daemon/policy"
 	"github.com/ivtd/ivt/internal/keeper"
 	"github.com/ivtd/ivt/internal/version"
@@ -27,7 +27,7 @@ type options struct {
 	showVersion    bool
 	alone          bool // without a keeper
 	public         string
-	places         daemon.Places
+	places         places.Set
 	mustConfig     bool
 }
 
@@ -141,16 +141,16 @@ func (o *options) resolve() (err error) {
 	return nil
 }
 
-func (o *options) defaults() (daemon.Places, error) {
+func (o *options) defaults() (places.Set, error) {
 	if o.socket == "" {
 		o.socket = os.Getenv("IVT_SOCKET")
 	}
 	if o.system || os.Geteuid() == 0 && !o.user {
-		return daemon.SystemPlaces(), nil
+		return places.System(), nil
 	}
-	p, err := daemon.UserPlaces()
+	p, err := places.User()
 	if err != nil && (o.socket != "" || o.check) {
-		return daemon.Places{Mode: 0o600}, nil // a place was chosen, nothing else is needed
+		return places.Set{Mode: 0o600}, nil // a place was chosen, nothing else is needed
 	}
 	return p, err
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ivtd/ivt/internal/daemon"
+	"github.com/ivtd/ivt/internal/daemon/places"
 	"github.com/ivtd/ivt/internal/history"
 	"github.com/ivtd/ivt/internal/host"
 	"github.com/ivtd/ivt/internal/version"
@@ -62,7 +63,7 @@ func (o *options) listen(log *slog.Logger) (*daemon.Lock, []net.Listener, error)
 		return nil, listeners, nil // whoever activated us sees to it that there is one of us
 	}
 	socket := o.places.Socket
-	if socket == daemon.SystemPlaces().Socket { // whose folder /run does not keep
+	if socket == places.System().Socket { // whose folder /run does not keep
 		if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
 			return nil, nil, fmt.Errorf("%w; choose another place with --socket", err)
 		}

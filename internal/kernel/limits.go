@@ -26,3 +26,9 @@ func DescriptorsInUse() (open int, limit uint64) {
 // LockFile takes an exclusive lock on an open file (flock(2)) without waiting, which every copy of the
 // descriptor holds until the last one is closed. EAGAIN: another process has it.
 func LockFile(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) }
+
+// UnlimitLockedMemory lifts the limit on locked memory of this process (RLIMIT_MEMLOCK), against which BPF maps count before
+// Linux 5.11. It needs CAP_SYS_RESOURCE, otherwise EPERM.
+func UnlimitLockedMemory() error {
+	return unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
+}

@@ -77,7 +77,7 @@ func checkPlaceholders(t *testing.T, m *Message) {
 		texts = append(texts, r.Do, r.Command, r.Risk)
 	}
 	for _, text := range texts {
-		for _, p := range placeholder.FindAllString(text, -1) {
+		for _, p := range placeholder().FindAllString(text, -1) {
 			if !names[p[1:len(p)-1]] {
 				t.Errorf("%s: %s is no group of its pattern", m.ID, p)
 			}

@@ -2,7 +2,6 @@ package explain
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -155,13 +154,13 @@ func shortName(name string) string {
 	return name
 }
 
-var codeWord = regexp.MustCompile(`\b(?:ERROR_[A-Z_]+|STATUS_[A-Z0-9_]+|Err[A-Z][A-Za-z]+|E[A-Z]{3,}|0[xX][0-9a-fA-F]{2,8})\b|-?[0-9]{1,10}\b`)
+var codeWord = pattern(`\b(?:ERROR_[A-Z_]+|STATUS_[A-Z0-9_]+|Err[A-Z][A-Za-z]+|E[A-Z]{3,}|0[xX][0-9a-fA-F]{2,8})\b|-?[0-9]{1,10}\b`)
 
 // byContent finds the codes in a message that somebody pasted: names first, then the systems' texts, then numbers
 // that a word like "error" or "code" announces.
 func byContent(s string) []Match {
 	var numbers []string
-	for _, word := range codeWord.FindAllString(s, 64) {
+	for _, word := range codeWord().FindAllString(s, 64) {
 		if word[0] >= '0' && word[0] <= '9' || word[0] == '-' {
 			numbers = append(numbers, word)
 		} else if m := byName(word); m != nil {
@@ -174,7 +173,7 @@ func byContent(s string) []Match {
 			return []Match{{Code: c, As: "its text"}}
 		}
 	}
-	if !announced.MatchString(s) {
+	if !announced().MatchString(s) {
 		return nil
 	}
 	for _, n := range numbers {
@@ -185,4 +184,4 @@ func byContent(s string) []Match {
 	return nil
 }
 
-var announced = regexp.MustCompile(`(?i)\b(?:error|err|code|errno|status|hresult|result|failed|return(?:s|ed)?|ret|rc)\b`)
+var announced = pattern(`(?i)\b(?:error|err|code|errno|status|hresult|result|failed|return(?:s|ed)?|ret|rc)\b`)

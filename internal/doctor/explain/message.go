@@ -38,7 +38,7 @@ var loadMessages = sync.OnceValue(func() []*Message {
 	}
 	mustDecode("messages.toml", messagesTOML, &file)
 	for _, m := range file.Message {
-		m.compile = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(m.Pattern) })
+		m.compile = pattern(m.Pattern)
 	}
 	return file.Message
 })
@@ -128,7 +128,7 @@ func expandWith(text string, fields []Field, show func(Field) string, missing fu
 	if !strings.Contains(text, "{") {
 		return text
 	}
-	return placeholder.ReplaceAllStringFunc(text, func(p string) string {
+	return placeholder().ReplaceAllStringFunc(text, func(p string) string {
 		name := p[1 : len(p)-1]
 		for _, f := range fields {
 			if f.Name == name {
@@ -139,7 +139,12 @@ func expandWith(text string, fields []Field, show func(Field) string, missing fu
 	})
 }
 
-var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
+// pattern compiles an expression when it is first used: most programs that have this package linked never do.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
+
+var placeholder = pattern(`\{[a-z_]+\}`)
 
 // spelledOut are the fields that stand as they are in a sentence even if they have a meaning.
 var spelledOut = map[string]bool{"vector": true, "vector_hex": true, "cpu": true, "irq": true, "new_flags": true, "old_flags": true}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"slices"
 )
 
@@ -141,14 +140,14 @@ func (s *Scanner) close() {
 }
 
 // who is the line of a stack dump that says who ran, and on which kernel.
-var who = regexp.MustCompile(`CPU: \d+ (?:UID: \d+ )?PID: (\d+) Comm: (\S+) (?:Kdump: loaded )?(?:Tainted: .{0,40}?|Not tainted) (\d+\.\d\S*)`)
+var who = pattern(`CPU: \d+ (?:UID: \d+ )?PID: (\d+) Comm: (\S+) (?:Kdump: loaded )?(?:Tainted: .{0,40}?|Not tainted) (\d+\.\d\S*)`)
 
 // context counts a line between those of an incident, and picks up who ran.
 func (s *Scanner) context(e Entry) {
 	if s.open == nil {
 		return
 	}
-	if at := who.FindSubmatch(e.Text); at != nil && s.open.Task == "" && e.Origin == s.open.Origin {
+	if at := who().FindSubmatch(e.Text); at != nil && s.open.Task == "" && e.Origin == s.open.Origin {
 		s.open.Task = string(at[2]) + " (pid " + string(at[1]) + ")"
 		s.open.Kernel = string(at[3])
 	}

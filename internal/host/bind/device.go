@@ -4,20 +4,26 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/ivtd/ivt/irq"
 )
 
+// form compiles an expression when it is first used.
+func form(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
+
 var (
-	addressForm = regexp.MustCompile(`^([0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]$`)
-	idForm      = regexp.MustCompile(`^0x[0-9a-f]{4}$`)
+	addressForm = form(`^([0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]$`)
+	idForm      = form(`^0x[0-9a-f]{4}$`)
 )
 
 // ParseDevice reads a PCI address as people write it: "0000:3b:00.0", "3b:00.0", the source "pci:0000:3b:00.0" or one of
 // its vectors, "pci:0000:3b:00.0/msix/2". Anything else is irq.ErrInvalidParameter.
 func ParseDevice(name string) (address string, err error) {
 	address, _, _ = strings.Cut(strings.TrimPrefix(strings.ToLower(name), "pci:"), "/")
-	m := addressForm.FindStringSubmatch(address)
+	m := addressForm().FindStringSubmatch(address)
 	if m == nil {
 		return "", &irq.Error{Code: irq.ErrInvalidParameter, Operation: "find the device", Name: name, Reason: irq.ReasonMalformed,
 			Detail: "this is no PCI address", Remedies: []string{"write it as 0000:3b:00.0; ivt list shows those with interrupts, lspci -D all"}}
@@ -46,7 +52,7 @@ func (m *machine) device(operation, address string) (Device, error) {
 	if d.Override = m.text(dir + "/driver_override"); d.Override == "(null)" {
 		d.Override = ""
 	}
-	if !idForm.MatchString(d.Vendor) || !idForm.MatchString(d.Product) {
+	if !idForm().MatchString(d.Vendor) || !idForm().MatchString(d.Product) {
 		return d, &irq.Error{Code: irq.ErrInvalidParameter, Operation: operation, Name: address, Detail: "it has no vendor and device id"}
 	}
 	if !m.exists(dir + "/driver_override") {
@@ -91,11 +97,11 @@ func viable(driver string) bool {
 	return driver == "" || isVFIO(driver) || driver == "pci-stub" || driver == "pcieport"
 }
 
-var driverForm = regexp.MustCompile(`^[A-Za-z0-9_.+-]{1,64}$`)
+var driverForm = form(`^[A-Za-z0-9_.+-]{1,64}$`)
 
 // checkDriver says whether the driver can take functions, and if not what to do.
 func (m *machine) checkDriver(operation, driver string, d Device) error {
-	if !driverForm.MatchString(driver) || driver == "." || driver == ".." {
+	if !driverForm().MatchString(driver) || driver == "." || driver == ".." {
 		return &irq.Error{Code: irq.ErrInvalidParameter, Operation: operation, Name: driver, Detail: "this is no name of a driver"}
 	}
 	if m.exists(driverDir(driver)) {

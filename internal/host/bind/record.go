@@ -29,7 +29,7 @@ func (m *machine) record(d Device) *record {
 	var r record
 	err := json.Unmarshal([]byte(m.text(recordPath(d.Address))), &r)
 	if err != nil || r.Address != d.Address || r.Vendor != d.Vendor || r.Product != d.Product ||
-		r.Previous != "" && !driverForm.MatchString(r.Previous) || r.Override != "" && !driverForm.MatchString(r.Override) {
+		r.Previous != "" && !driverForm().MatchString(r.Previous) || r.Override != "" && !driverForm().MatchString(r.Override) {
 		return nil
 	}
 	return &r

@@ -7,7 +7,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/rlimit"
 )
 
 // peekSize is how many bytes one run of the program copies.
@@ -26,8 +25,7 @@ type peek struct {
 }
 
 func newPeek() (*peek, error) {
-	// Before 5.11 the array counts against RLIMIT_MEMLOCK. If the limit cannot be raised the array may still fit.
-	_ = rlimit.RemoveMemlock()
+	unlimit()
 	array, err := ebpf.NewMap(&ebpf.MapSpec{Name: "ivt_peek", Type: ebpf.Array, KeySize: 4, ValueSize: peekSize, MaxEntries: 1,
 		Flags: mappable})
 	if err != nil {
