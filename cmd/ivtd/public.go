@@ -15,6 +15,7 @@ import (
 	"github.com/ivtd/ivt/internal/host"
 	"github.com/ivtd/ivt/internal/keeper"
 	"github.com/ivtd/ivt/internal/metrics"
+	"github.com/ivtd/ivt/internal/metrics/scrape"
 	"github.com/ivtd/ivt/internal/page"
 )
 
@@ -129,7 +130,7 @@ func inheritedPublic() (net.Listener, error) {
 // servePublic serves metrics and page until ctx ends. Its failing is no reason to leave drivers alone.
 func servePublic(ctx context.Context, l net.Listener, s *daemon.Server, root *host.Root, log *slog.Logger) {
 	public := s.Public()
-	handler := metrics.Handler(metrics.Daemon(public, func() metrics.Server {
+	handler := scrape.Handler(metrics.Daemon(public, func() metrics.Server {
 		a := s.Adopted()
 		return metrics.Server{Sessions: s.Sessions(), Workers: s.Workers(), Adopted: a.Adopted, Ended: a.Ended, Released: a.Released}
 	}))

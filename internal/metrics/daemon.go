@@ -4,8 +4,6 @@ import (
 	"iter"
 	"strconv"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/ivtd/ivt/irq"
 )
 
@@ -35,42 +33,42 @@ type daemon struct {
 
 // Daemon collects what ivtd knows of itself; server may be nil. The labels of a vector are its name and its source; who holds it
 // is not a label, for that would be a new series at each connect, and on a port that everybody may read it is nobody's business.
-func Daemon(r Registry, server func() Server) prometheus.Collector { return &daemon{r, server} }
+func Daemon(r Registry, server func() Server) Collector { return &daemon{r, server} }
 
-func (d *daemon) Describe(c chan<- *prometheus.Desc) { describe(c, daemonDescs) }
+func (d *daemon) Descs() []*Desc { return daemonDescs }
 
-func (d *daemon) Collect(c chan<- prometheus.Metric) {
+func (d *daemon) Collect(emit func(Sample)) {
 	s := d.registry.Stats()
-	gauge(c, connectionsDesc, float64(s.Connections))
-	gauge(c, orphansDesc, float64(s.Orphans))
-	gauge(c, waitingDesc, float64(s.Waiting))
-	gauge(c, vectorsDesc, float64(s.Vectors))
-	counter(c, stormsDesc, s.Storms)
-	counter(c, ringsDesc, s.Rang)
-	counter(c, lostDesc, s.Lost)
-	counter(c, overdueDesc, s.Overdue)
-	counter(c, eventsDesc, s.Sequence)
-	refusals(c, func(code irq.Code) uint64 { return s.Refusals[code] })
+	gauge(emit, connectionsDesc, float64(s.Connections))
+	gauge(emit, orphansDesc, float64(s.Orphans))
+	gauge(emit, waitingDesc, float64(s.Waiting))
+	gauge(emit, vectorsDesc, float64(s.Vectors))
+	counter(emit, stormsDesc, s.Storms)
+	counter(emit, ringsDesc, s.Rang)
+	counter(emit, lostDesc, s.Lost)
+	counter(emit, overdueDesc, s.Overdue)
+	counter(emit, eventsDesc, s.Sequence)
+	refusals(emit, func(code irq.Code) uint64 { return s.Refusals[code] })
 	if d.server != nil {
-		d.server().collect(c)
+		d.server().collect(emit)
 	}
-	d.vectors(c)
+	d.vectors(emit)
 }
 
-func (s Server) collect(c chan<- prometheus.Metric) {
-	gauge(c, sessionsDesc, float64(s.Sessions))
+func (s Server) collect(emit func(Sample)) {
+	gauge(emit, sessionsDesc, float64(s.Sessions))
 	if s.Workers > 0 {
-		counter(c, workersDesc, s.Workers)
-		gauge(c, adoptedDesc, float64(s.Adopted), "adopted")
-		gauge(c, adoptedDesc, float64(s.Ended), "ended")
-		gauge(c, adoptedDesc, float64(s.Released), "released")
+		counter(emit, workersDesc, s.Workers)
+		gauge(emit, adoptedDesc, float64(s.Adopted), "adopted")
+		gauge(emit, adoptedDesc, float64(s.Ended), "ended")
+		gauge(emit, adoptedDesc, float64(s.Released), "released")
 	}
 }
 
 // refusals has a series for each code, zero or not: an alert on a rate needs the zero.
-func refusals(c chan<- prometheus.Metric, count func(irq.Code) uint64) {
+func refusals(emit func(Sample), count func(irq.Code) uint64) {
 	for _, code := range irq.Codes() {
-		counter(c, refusalsDesc, count(code), strconv.FormatUint(uint64(code), 10), code.Name())
+		counter(emit, refusalsDesc, count(code), strconv.FormatUint(uint64(code), 10), code.Name())
 	}
 }
 
@@ -78,7 +76,7 @@ func refusals(c chan<- prometheus.Metric, count func(irq.Code) uint64) {
 type total struct{ vectors, held, arrived, taken, unhandled uint64 }
 
 // vectors goes over all vectors once, without holding anything up: the list takes a few at a time.
-func (d *daemon) vectors(c chan<- prometheus.Metric) {
+func (d *daemon) vectors(emit func(Sample)) {
 	sources := map[string]*total{}
 	shown, beyond := 0, 0
 	for v := range d.registry.List("", irq.Vector{}) {
@@ -94,13 +92,13 @@ func (d *daemon) vectors(c chan<- prometheus.Metric) {
 			beyond++
 		default:
 			shown++
-			vector(c, &v)
+			vector(emit, &v)
 		}
 	}
-	gauge(c, sourcesDesc, float64(len(sources)))
-	gauge(c, beyondDesc, float64(beyond))
+	gauge(emit, sourcesDesc, float64(len(sources)))
+	gauge(emit, beyondDesc, float64(beyond))
 	for name, t := range sources {
-		t.collect(c, name)
+		t.collect(emit, name)
 	}
 }
 
@@ -116,28 +114,28 @@ func (t *total) add(v *irq.Info) {
 	t.unhandled += v.Unhandled
 }
 
-func (t *total) collect(c chan<- prometheus.Metric, source string) {
-	gauge(c, sourceVectorsDesc, float64(t.vectors), source)
-	gauge(c, sourceHeldDesc, float64(t.held), source)
-	counter(c, sourceArrivedDesc, t.arrived, source)
-	counter(c, sourceTakenDesc, t.taken, source)
-	counter(c, sourceUnhandledDesc, t.unhandled, source)
+func (t *total) collect(emit func(Sample), source string) {
+	gauge(emit, sourceVectorsDesc, float64(t.vectors), source)
+	gauge(emit, sourceHeldDesc, float64(t.held), source)
+	counter(emit, sourceArrivedDesc, t.arrived, source)
+	counter(emit, sourceTakenDesc, t.taken, source)
+	counter(emit, sourceUnhandledDesc, t.unhandled, source)
 }
 
-func vector(c chan<- prometheus.Metric, v *irq.Info) {
+func vector(emit func(Sample), v *irq.Info) {
 	labels := []string{v.Vector.Source, v.Vector.String()}
 	if v.Counted {
-		counter(c, arrivedDesc, v.Arrived, labels...)
-		counter(c, takenDesc, v.Taken, labels...)
-		counter(c, unhandledDesc, v.Unhandled, labels...)
+		counter(emit, arrivedDesc, v.Arrived, labels...)
+		counter(emit, takenDesc, v.Taken, labels...)
+		counter(emit, unhandledDesc, v.Unhandled, labels...)
 	}
-	gauge(c, unacknowledgedDesc, float64(len(v.Overdue)), labels...)
-	states(c, v.Masked, v.Storm, len(v.Holders), v.Waiting, labels)
+	gauge(emit, unacknowledgedDesc, float64(len(v.Overdue)), labels...)
+	states(emit, v.Masked, v.Storm, len(v.Holders), v.Waiting, labels)
 }
 
-func states(c chan<- prometheus.Metric, masked, storm bool, holders, waiting int, labels []string) {
-	gauge(c, maskedDesc, oneIf(masked), labels...)
-	gauge(c, stormDesc, oneIf(storm), labels...)
-	gauge(c, holdersDesc, float64(holders), labels...)
-	gauge(c, queueDesc, float64(waiting), labels...)
+func states(emit func(Sample), masked, storm bool, holders, waiting int, labels []string) {
+	gauge(emit, maskedDesc, oneIf(masked), labels...)
+	gauge(emit, stormDesc, oneIf(storm), labels...)
+	gauge(emit, holdersDesc, float64(holders), labels...)
+	gauge(emit, queueDesc, float64(waiting), labels...)
 }

@@ -1,15 +1,11 @@
 package metrics
 
-import (
-	"slices"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/ivtd/ivt/irq"
-)
+import "github.com/ivtd/ivt/irq"
 
 var (
 	vectorLabels = []string{"source", "vector"}
+
+	buildDesc = desc("build_info", "Always 1; the version is a label.", "version")
 
 	connectionsDesc = desc("connections", "Connections, those in their grace included.")
 	orphansDesc     = desc("orphaned_connections", "Connections whose holder is gone and whose grace runs.")
@@ -42,7 +38,7 @@ var (
 	holdersDesc        = desc("vector_holders", "Connections on the vector.", vectorLabels...)
 	queueDesc          = desc("vector_waiting_requests", "Requests that wait for the vector.", vectorLabels...)
 
-	daemonDescs = []*prometheus.Desc{connectionsDesc, orphansDesc, waitingDesc, sessionsDesc, sourcesDesc, vectorsDesc, beyondDesc, refusalsDesc, stormsDesc,
+	daemonDescs = []*Desc{connectionsDesc, orphansDesc, waitingDesc, sessionsDesc, sourcesDesc, vectorsDesc, beyondDesc, refusalsDesc, stormsDesc,
 		ringsDesc, lostDesc, overdueDesc, eventsDesc, workersDesc, adoptedDesc, sourceVectorsDesc, sourceHeldDesc, sourceArrivedDesc, sourceTakenDesc,
 		sourceUnhandledDesc, arrivedDesc, takenDesc, unhandledDesc, unacknowledgedDesc, maskedDesc, stormDesc, holdersDesc, queueDesc}
 )
@@ -54,34 +50,56 @@ var (
 	heldDesc      = desc("irq_held", "1 if the irq has a handler.", "irq", "vector")
 	findingsDesc  = desc("findings", "Findings of ivt doctor, by severity.", "severity", "finding")
 
-	machineDescs = []*prometheus.Desc{upDesc, kernelDesc, kernelCPUDesc, heldDesc, findingsDesc, connectionsDesc, orphansDesc, waitingDesc, sessionsDesc,
+	machineDescs = []*Desc{upDesc, kernelDesc, kernelCPUDesc, heldDesc, findingsDesc, connectionsDesc, orphansDesc, waitingDesc, sessionsDesc,
 		vectorsDesc, beyondDesc, refusalsDesc, eventsDesc, arrivedDesc, maskedDesc, stormDesc, holdersDesc, queueDesc}
 )
 
-// names of all metrics that there are, by what they were described with.
-var names []string
+// A Desc describes a metric.
+type Desc struct {
+	Name   string
+	Help   string
+	Labels []string // their names
+}
 
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	full := prometheus.BuildFQName("ivt", "", name)
-	names = append(names, full)
-	return prometheus.NewDesc(full, help, labels, nil)
+// A Sample is one value of a metric.
+type Sample struct {
+	*Desc
+	Counter bool // it only goes on; otherwise a gauge
+	Value   float64
+	Values  []string // of the labels
+}
+
+// A Collector has samples when it is asked.
+type Collector interface {
+	// Descs are all metrics that there may be samples of.
+	Descs() []*Desc
+	// Collect calls emit for each sample, in any order.
+	Collect(emit func(Sample))
+}
+
+// all metrics that there are.
+var all []*Desc
+
+func desc(name, help string, labels ...string) *Desc {
+	d := &Desc{"ivt_" + name, help, labels}
+	all = append(all, d)
+	return d
 }
 
 // Names returns the names of all metrics of this package.
-func Names() []string { return append(slices.Clone(names), "ivt_build_info") }
-
-func describe(c chan<- *prometheus.Desc, all []*prometheus.Desc) {
+func Names() (names []string) {
 	for _, d := range all {
-		c <- d
+		names = append(names, d.Name)
 	}
+	return names
 }
 
-func gauge(c chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
-	c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, harmless(labels)...)
+func gauge(emit func(Sample), d *Desc, value float64, labels ...string) {
+	emit(Sample{d, false, value, harmless(labels)})
 }
 
-func counter(c chan<- prometheus.Metric, d *prometheus.Desc, value uint64, labels ...string) {
-	c <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), harmless(labels)...)
+func counter(emit func(Sample), d *Desc, value uint64, labels ...string) {
+	emit(Sample{d, true, float64(value), harmless(labels)})
 }
 
 // maxLabel is the most of a foreign text that a label has, in bytes.

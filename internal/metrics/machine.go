@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/internal/picture"
 	"github.com/ivtd/ivt/irq"
@@ -23,22 +21,22 @@ type machine struct {
 }
 
 // Machine collects one picture of a machine, for a text file. Per CPU there are interrupts × CPUs series: on request only.
-func Machine(p *picture.Picture, findings []Finding, perCPU bool) prometheus.Collector {
+func Machine(p *picture.Picture, findings []Finding, perCPU bool) Collector {
 	return &machine{p, findings, perCPU}
 }
 
-func (m *machine) Describe(c chan<- *prometheus.Desc) { describe(c, machineDescs) }
+func (m *machine) Descs() []*Desc { return machineDescs }
 
-func (m *machine) Collect(c chan<- prometheus.Metric) {
-	gauge(c, upDesc, oneIf(m.picture.Daemon != nil))
+func (m *machine) Collect(emit func(Sample)) {
+	gauge(emit, upDesc, oneIf(m.picture.Daemon != nil))
 	if m.picture.Daemon != nil {
-		status(c, m.picture.Daemon)
+		status(emit, m.picture.Daemon)
 	}
 	shown, beyond := 0, 0
 	for i := range m.picture.Rows {
 		r := &m.picture.Rows[i]
 		if r.IRQ != 0 || r.Timer {
-			m.kernel(c, r)
+			m.kernel(emit, r)
 		}
 		switch {
 		case !r.Managed || !r.Held() && r.Waiting == 0:
@@ -46,30 +44,30 @@ func (m *machine) Collect(c chan<- prometheus.Metric) {
 			beyond++
 		default:
 			shown++
-			managed(c, r)
+			managed(emit, r)
 		}
 	}
-	gauge(c, beyondDesc, float64(beyond))
-	m.found(c)
+	gauge(emit, beyondDesc, float64(beyond))
+	m.found(emit)
 }
 
-func status(c chan<- prometheus.Metric, d *ivt.Status) {
-	gauge(c, connectionsDesc, float64(d.Connections))
-	gauge(c, orphansDesc, float64(d.Orphans))
-	gauge(c, waitingDesc, float64(d.Waiting))
-	gauge(c, sessionsDesc, float64(d.Sessions))
-	gauge(c, vectorsDesc, float64(d.Vectors))
-	counter(c, eventsDesc, d.Sequence)
-	refusals(c, func(code irq.Code) uint64 { return uint64(d.Refusals[strconv.FormatUint(uint64(code), 10)]) })
+func status(emit func(Sample), d *ivt.Status) {
+	gauge(emit, connectionsDesc, float64(d.Connections))
+	gauge(emit, orphansDesc, float64(d.Orphans))
+	gauge(emit, waitingDesc, float64(d.Waiting))
+	gauge(emit, sessionsDesc, float64(d.Sessions))
+	gauge(emit, vectorsDesc, float64(d.Vectors))
+	counter(emit, eventsDesc, d.Sequence)
+	refusals(emit, func(code irq.Code) uint64 { return uint64(d.Refusals[strconv.FormatUint(uint64(code), 10)]) })
 }
 
 // managed is a vector that ivtd hands out and somebody holds.
-func managed(c chan<- prometheus.Metric, r *picture.Row) {
+func managed(emit func(Sample), r *picture.Row) {
 	labels := []string{sourceOf(r), r.Name}
 	if r.Total != nil {
-		counter(c, arrivedDesc, *r.Total, labels...)
+		counter(emit, arrivedDesc, *r.Total, labels...)
 	}
-	states(c, r.Masked, r.Storm, len(r.Holders), r.Waiting, labels)
+	states(emit, r.Masked, r.Storm, len(r.Holders), r.Waiting, labels)
 }
 
 // sourceOf is the source of a vector, which a row that the kernel has, too, does not say.
@@ -82,21 +80,21 @@ func sourceOf(r *picture.Row) string {
 }
 
 // kernel is an interrupt of the kernel's.
-func (m *machine) kernel(c chan<- prometheus.Metric, r *picture.Row) {
+func (m *machine) kernel(emit func(Sample), r *picture.Row) {
 	number := strconv.Itoa(r.IRQ)
-	gauge(c, heldDesc, oneIf(r.Held()), number, r.Name)
+	gauge(emit, heldDesc, oneIf(r.Held()), number, r.Name)
 	if r.Total != nil {
-		counter(c, kernelDesc, *r.Total, number, r.Name, r.Driver, strings.Join(r.Handlers, ","))
+		counter(emit, kernelDesc, *r.Total, number, r.Name, r.Driver, strings.Join(r.Handlers, ","))
 	}
 	if !m.perCPU {
 		return
 	}
 	for i, n := range r.Counts {
-		counter(c, kernelCPUDesc, uint64(n), number, r.Name, strconv.Itoa(m.picture.Machine.Columns[i]))
+		counter(emit, kernelCPUDesc, uint64(n), number, r.Name, strconv.Itoa(m.picture.Machine.Columns[i]))
 	}
 }
 
-func (m *machine) found(c chan<- prometheus.Metric) {
+func (m *machine) found(emit func(Sample)) {
 	sorted := slices.Clone(m.findings)
 	slices.SortFunc(sorted, func(a, b Finding) int { return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.ID, b.ID)) })
 	for len(sorted) > 0 {
@@ -104,7 +102,7 @@ func (m *machine) found(c chan<- prometheus.Metric) {
 		for n < len(sorted) && sorted[n] == sorted[0] {
 			n++
 		}
-		gauge(c, findingsDesc, float64(n), sorted[0].Severity, sorted[0].ID)
+		gauge(emit, findingsDesc, float64(n), sorted[0].Severity, sorted[0].ID)
 		sorted = sorted[n:]
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +14,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/internal/host"
@@ -54,7 +54,7 @@ func busy(t *testing.T) *irqtest.Bench {
 	return b
 }
 
-func text(t *testing.T, all ...prometheus.Collector) string {
+func text(t *testing.T, all ...Collector) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := Write(&b, all...); err != nil {
@@ -181,14 +181,15 @@ func TestBoundedCardinality(t *testing.T) {
 
 func series(t *testing.T, r Registry) (n int, beyond float64) {
 	t.Helper()
-	families, err := registry([]prometheus.Collector{Daemon(r, nil)}).Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		n += len(f.Metric)
-		if f.GetName() == "ivt_vectors_without_series" {
-			beyond = f.Metric[0].GetGauge().GetValue()
+	for l := range strings.Lines(text(t, Daemon(r, nil))) {
+		if strings.HasPrefix(l, "#") {
+			continue
+		}
+		n++
+		if value, ok := strings.CutPrefix(l, "ivt_vectors_without_series "); ok {
+			if _, err := fmt.Sscan(value, &beyond); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return n, beyond

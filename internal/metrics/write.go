@@ -1,72 +1,91 @@
 package metrics
 
 import (
+	"bufio"
+	"cmp"
+	"fmt"
 	"io"
-	"net/http"
-	"sync"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/ivtd/ivt/internal/version"
 )
 
-// Write writes what the collectors have in Prometheus' text format, as node_exporter reads it from its textfile directory.
-func Write(w io.Writer, all ...prometheus.Collector) error {
-	families, err := registry(all).Gather()
-	if err != nil {
-		return err
+// Write writes what the collectors have, and the version, in Prometheus' text format, as node_exporter reads it from its
+// textfile directory. Prometheus' library would do it, too, but every start of a program that it is linked into takes a third
+// longer; a test of package scrape holds that both write the same.
+func Write(w io.Writer, collectors ...Collector) error {
+	families := map[*Desc][]Sample{}
+	for _, c := range append(collectors, Build{}) {
+		c.Collect(func(s Sample) { families[s.Desc] = append(families[s.Desc], s) })
 	}
-	e := expfmt.NewEncoder(w, expfmt.NewFormat(expfmt.TypeTextPlain))
-	for _, f := range families {
-		if err := e.Encode(f); err != nil {
+	out := bufio.NewWriter(w)
+	for _, d := range slices.SortedFunc(maps.Keys(families), func(a, b *Desc) int { return cmp.Compare(a.Name, b.Name) }) {
+		if err := d.write(out, families[d]); err != nil {
 			return err
 		}
+	}
+	return out.Flush()
+}
+
+// Build collects the version of this program.
+type Build struct{}
+
+// Descs implements Collector.
+func (Build) Descs() []*Desc { return []*Desc{buildDesc} }
+
+// Collect implements Collector.
+func (Build) Collect(emit func(Sample)) { gauge(emit, buildDesc, 1, version.String()) }
+
+// write writes the samples of one metric, in the order of their labels, and those by name.
+func (d *Desc) write(out *bufio.Writer, samples []Sample) error {
+	labels := make([]int, len(d.Labels))
+	for i := range labels {
+		labels[i] = i
+	}
+	slices.SortFunc(labels, func(i, j int) int { return cmp.Compare(d.Labels[i], d.Labels[j]) })
+	compare := func(a, b Sample) int {
+		for _, i := range labels {
+			if c := cmp.Compare(a.Values[i], b.Values[i]); c != 0 {
+				return c
+			}
+		}
+		return 0
+	}
+	slices.SortFunc(samples, compare)
+	fmt.Fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", d.Name, d.Help, d.Name, samples[0].kind())
+	for i, s := range samples {
+		if i > 0 && compare(samples[i-1], s) == 0 {
+			return fmt.Errorf("metrics: %s is there twice with %q", d.Name, s.Values)
+		}
+		s.write(out, labels)
 	}
 	return nil
 }
 
-// Handler serves what the collectors have, with those of the process, to Prometheus.
-func Handler(all ...prometheus.Collector) http.Handler {
-	r := registry(append(all, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})))
-	return promhttp.HandlerFor(&sparing{next: r}, promhttp.HandlerOpts{MaxRequestsInFlight: 4, ErrorHandling: promhttp.ContinueOnError})
-}
-
-func registry(all []prometheus.Collector) *prometheus.Registry {
-	r := prometheus.NewPedanticRegistry()
-	build := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "ivt", Name: "build_info", Help: "Always 1; the version is a label.",
-		ConstLabels: prometheus.Labels{"version": version.String()}})
-	build.Set(1)
-	r.MustRegister(build)
-	r.MustRegister(all...)
-	return r
-}
-
-// sparing gathers once for all who ask at the same time, and gives the same again for ten times as long as it took: whoever asks
-// and how often, it costs a tenth of a core.
-type sparing struct {
-	next prometheus.Gatherer
-
-	mu    sync.Mutex
-	last  []*dto.MetricFamily
-	until time.Time
-}
-
-func (s *sparing) Gather() ([]*dto.MetricFamily, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	began := time.Now()
-	if began.Before(s.until) {
-		return s.last, nil
+func (s Sample) kind() string {
+	if s.Counter {
+		return "counter"
 	}
-	families, err := s.next.Gather()
-	if err == nil {
-		now := time.Now()
-		s.last, s.until = families, now.Add(10*now.Sub(began))
-	}
-	return families, err
+	return "gauge"
 }
+
+func (s Sample) write(out *bufio.Writer, labels []int) {
+	out.WriteString(s.Name)
+	before := "{"
+	for _, i := range labels {
+		out.WriteString(before + s.Labels[i] + `="`)
+		escape.WriteString(out, s.Values[i])
+		before = `",`
+	}
+	if len(labels) > 0 {
+		out.WriteString(`"}`)
+	}
+	out.WriteByte(' ')
+	out.Write(strconv.AppendFloat(out.AvailableBuffer(), s.Value, 'g', -1, 64))
+	out.WriteByte('\n')
+}
+
+var escape = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
