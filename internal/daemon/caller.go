@@ -46,6 +46,9 @@ func (s *Server) caller(c *varlink.Call, operation string) (*caller, error) {
 		return known, nil
 	}
 	k, err := s.identify(peer)
+	if refusalOf(err, operation) != nil {
+		return nil, err // ivtd has no descriptor left to look with: that says nothing of the caller
+	}
 	if err != nil {
 		return nil, s.spoofed(operation, fmt.Sprintf("ivtd cannot find out who pid %d is: %v", peer.PID, err), "try again while the process runs")
 	}
