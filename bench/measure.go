@@ -106,6 +106,10 @@ func (b *bench) verdict(g goal) (line string, ok bool) {
 
 func shown(v float64, unit string) string {
 	switch {
+	case unit == "calls":
+		return fmt.Sprintf("%.2f", v)
+	case unit == "%":
+		return fmt.Sprintf("%.1f%%", v)
 	case unit == "B" && v >= 10<<20:
 		return fmt.Sprintf("%.1fMB", v/(1<<20))
 	case unit == "B" && v >= 10<<10:

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,6 +25,7 @@ const roleVariable = "IVT_BENCH_ROLE"
 
 var roles = map[string]func() error{
 	"ivtd": serveIvtd, "echo": serveEcho, "dbus": serveBus, "waker": wake, "holder": hold, "crowd": crowd,
+	"watchers": watchAll,
 }
 
 // start starts this program in a role, and returns when it has said that it is ready.
@@ -179,22 +181,26 @@ func share(pid int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
-		return 0, err
+	children, err := childrenOf(pid)
+	for _, child := range children {
+		more, failed := share(child)
+		total, err = total+more, errors.Join(err, failed)
 	}
-	for _, child := range strings.Fields(string(children)) {
-		n, err := strconv.Atoi(child)
-		if err != nil {
-			return 0, err
+	return total, err
+}
+
+// childrenOf returns the processes that any thread of a process started, proc_tid_children(5).
+func childrenOf(pid int) (pids []int, err error) {
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, list := range lists {
+		text, failed := os.ReadFile(list)
+		err = errors.Join(err, failed)
+		for _, child := range strings.Fields(string(text)) {
+			n, failed := strconv.Atoi(child)
+			pids, err = append(pids, n), errors.Join(err, failed)
 		}
-		more, err := share(n)
-		if err != nil {
-			return 0, err
-		}
-		total += more
 	}
-	return total, nil
+	return pids, err
 }
 
 // resident returns the memory of a process, VmRSS of proc_pid_status(5).

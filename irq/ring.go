@@ -1,8 +1,8 @@
 package irq
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 )
 
 // A ring is the last events by sequence. One that was taken out leaves its sequence and no kind; such
@@ -37,8 +37,10 @@ func (l *ring) drop(i int) {
 
 // from returns the index of the first event with that sequence or a later one.
 func (l *ring) from(sequence uint64) int {
-	i, _ := slices.BinarySearchFunc(l.events, sequence, func(e Event, sequence uint64) int { return cmp.Compare(e.Sequence, sequence) })
-	return i
+	if n := len(l.events); n == 0 || l.events[n-1].Sequence < sequence {
+		return n // who watches is mostly here
+	}
+	return sort.Search(len(l.events), func(i int) bool { return l.events[i].Sequence >= sequence })
 }
 
 // find returns the index of the event with that sequence.

@@ -87,6 +87,14 @@ func (w *Watcher) Next(ctx context.Context) (e Event, lost uint64, err error) {
 	}
 }
 
+// Poll is Next without waiting: ok is false where Next would.
+func (w *Watcher) Poll() (e Event, lost uint64, ok bool) {
+	if e, ok = w.log.next(w.at); ok {
+		lost, w.at = e.Sequence-w.at-1, e.Sequence
+	}
+	return e, lost, ok
+}
+
 // nextOr returns the next event, or what is closed when there is one.
 func (h *history) nextOr(after uint64) (e Event, news <-chan struct{}, ok bool) {
 	h.mu.Lock()

@@ -132,6 +132,11 @@ func (c *Call) answer(failure string, parameters any, continues bool, fds []int)
 	if !c.Oneway {
 		err = c.session.wire.write(f.Bytes(), fds)
 	}
+	return c.sent(err, continues)
+}
+
+// sent notes what became of a reply.
+func (c *Call) sent(err error, continues bool) error {
 	c.answered = !continues && err == nil || err != nil && !errors.Is(err, errUnsaid)
 	if err != nil {
 		return fmt.Errorf("varlink: reply of %s: %w", c.Method, err)

@@ -65,6 +65,8 @@ type Server struct {
 	noting      sync.WaitGroup
 	since       time.Time
 	descriptors counted
+	beat        beat         // of those who watch
+	told        told         // to them
 	lastScarce  atomic.Int64 // when the log heard that descriptors ran out
 
 	base   context.Context // ends when the server does: waiting calls and watchers go home

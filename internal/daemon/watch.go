@@ -60,31 +60,38 @@ func (s *Server) snapshot(c *varlink.Call, k *caller, source string) error {
 	return c.Continue(api.WatchOut{Snapshot: page})
 }
 
+// follow sends what happens. What comes soon after it has sent something waits for the next beat, and is sent together.
 func (s *Server) follow(c *varlink.Call, k *caller, w *irq.Watcher, source string) error {
-	var lost uint64
+	t := telling{server: s, caller: k, source: source}
 	for {
 		e, missed, err := w.Next(c.Context())
-		lost += missed
 		switch {
 		case errors.Is(context.Cause(s.base), errClosing):
 			return c.Error(api.ErrorName(irq.ErrCancelled), api.FromError(&irq.Error{Code: irq.ErrCancelled, Operation: "watch",
 				Reason: irq.ReasonCancelled, Detail: errClosing.Error(), Remedies: []string{"watch again from the last sequence number"}}))
 		case err != nil:
 			return varlink.ErrHungUp
-		case source != "" && e.Source != source && e.Vector.Source != source || !k.sees(e):
-			if missed == 0 {
-				continue
+		}
+		for more := true; more; {
+			if err := t.add(e, missed); err != nil {
+				return err
 			}
-			e = irq.Event{}
+			if more = !t.full(); more {
+				e, missed, more = w.Poll()
+			}
 		}
-		out := api.WatchOut{Lost: lost}
-		if e.Kind != "" {
-			event := api.FromEvent(e)
-			out.Event = &event
+		if t.empty() {
+			continue
 		}
-		if err := c.Continue(out); err != nil {
+		if err := c.ContinueWith(t.replies...); err != nil {
 			return err
 		}
-		lost = 0
+		if !t.clear() {
+			continue
+		}
+		select {
+		case <-s.beat.next():
+		case <-c.Context().Done():
+		}
 	}
 }
