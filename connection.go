@@ -22,7 +22,8 @@ type Connection struct {
 	token      string
 	slots      []line // one a vector, in the order of the request
 
-	lifeline, device, container int // -1: none, or handed on
+	lifeline, device, container int         // -1: none, or handed on
+	mapped                      []Registers // of the device; guarded by mu
 
 	start   sync.Once // of what watches the lifeline and waits for interrupts
 	failed  error     // why start failed
@@ -268,6 +269,7 @@ func (c *Connection) Disconnect(ctx context.Context) error {
 		return over(c.id, irq.ReasonClosed, "it was disconnected already")
 	}
 	err := c.stillOurs()
+	c.closeDevice() // before ivtd looks who still has it
 	if err == nil {
 		err = c.client.Disconnect(ctx, c.id, c.generation)
 	}

@@ -81,7 +81,7 @@ func (c *Connection) hungUp() bool {
 func (c *Connection) closeFiles() {
 	c.mu.Lock()
 	waiter, watch := c.waiter, c.watch
-	numbers := []*int{&c.lifeline, &c.device, &c.container}
+	numbers := []*int{&c.lifeline}
 	if waiter == nil {
 		for i := range c.slots {
 			numbers = append(numbers, &c.slots[i].fd, &c.slots[i].unmask)
@@ -94,6 +94,7 @@ func (c *Connection) closeFiles() {
 		*fd = -1
 	}
 	c.mu.Unlock()
+	c.closeDevice()
 	if waiter != nil {
 		waiter.close()
 	}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
+	"syscall"
 
 	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/irq"
@@ -70,4 +72,34 @@ func ExampleConnection_Handle() {
 	// Output:
 	// interrupt 1
 	// <nil> wait "c1": 1167 ERROR_DEVICE_NOT_CONNECTED: this process disconnected it
+}
+
+// A driver that is granted its device maps its registers and gives it memory. It runs where the device is; examples/edu is a
+// whole one.
+func ExampleConnection_Device() {
+	ctx := context.Background()
+	c, err := ivt.Connect(ctx, "pci:0000:00:04.0/msi/0", ivt.Access(irq.AccessDevice))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Disconnect(ctx)
+	device, err := c.Device()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := device.Enable(); err != nil {
+		log.Fatal(err)
+	}
+	registers, err := device.Registers(0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	memory, err := syscall.Mmap(-1, 0, 4096, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED|syscall.MAP_ANONYMOUS)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := device.MapDMA(memory, 0x10000); err != nil {
+		log.Fatal(err)
+	}
+	registers.Store64(0x80, 0x10000)
 }

@@ -98,6 +98,9 @@ func GetVFIODeviceInfo(device int) (VFIODeviceInfo, error) {
 	return i, err
 }
 
+// VFIORegionCanMap is the flag of a region that Mmap works on.
+const VFIORegionCanMap = 1 << 2
+
 // Regions of a PCI function (VFIO_PCI_*_REGION_INDEX). BARs are 0 to 5.
 const VFIOConfigRegion = 7
 
@@ -148,7 +151,27 @@ func UnmapAllDMA(container int) error {
 	return err
 }
 
+// UnmapDMA removes what MapDMA mapped from iova on (VFIO_IOMMU_UNMAP_DMA) and returns how many bytes that were. EINVAL: a
+// mapping would be cut in two.
+func UnmapDMA(container int, iova, length uint64) (uint64, error) {
+	m := struct {
+		size, flags  uint32
+		iova, length uint64
+	}{iova: iova, length: length}
+	m.size = uint32(unsafe.Sizeof(m))
+	_, err := ioctlOf(container, vfioUnmapDMA, &m)
+	return m.length, err
+}
+
 // Mmap maps length bytes of a descriptor's file, shared, readable and writable.
 func Mmap(fd int, offset int64, length int) ([]byte, error) {
 	return unix.Mmap(fd, offset, length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+}
+
+// Blank puts memory of nobody in the place of what Mmap returned: it reads as zeros, and the file is let go of, while
+// addresses in there stay good.
+func Blank(b []byte) error {
+	_, err := unix.MmapPtr(-1, 0, unsafe.Pointer(&b[0]), uintptr(len(b)),
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE|unix.MAP_FIXED)
+	return err
 }

@@ -75,24 +75,30 @@ func (b *builder) test(ctx context.Context, pkg string) (string, error) {
 	return b.once("test "+pkg, func(out string) error { return b.goTool(ctx, "test", "-c", "-vet=off", "-o", out, pkg) })
 }
 
-// program compiles a Go command or a folder of C files: each .c file of it is a
-// program of its own.
-func (b *builder) program(ctx context.Context, name string) ([]string, error) {
+// program compiles a Go command, or a folder of C or Rust files: each .c or .rs file of it is a program of its own.
+func (b *builder) program(ctx context.Context, name string) (programs []string, err error) {
 	dir := filepath.Join(b.root, name)
-	sources, _ := filepath.Glob(filepath.Join(dir, "*.c"))
-	if len(sources) == 0 {
-		p, err := b.once("program "+name, func(out string) error { return b.goTool(ctx, "build", "-o", out, "./"+name) })
-		return []string{p}, err
-	}
-	var programs []string
-	for _, src := range sources {
-		p, err := b.once("C "+src, func(out string) error { return compileC(ctx, src, out) })
-		if err != nil {
-			return nil, err
+	for _, language := range []struct {
+		suffix  string
+		compile func(ctx context.Context, src, out string) error
+	}{{".c", compileC}, {".rs", compileRust}} {
+		sources, _ := filepath.Glob(filepath.Join(dir, "*"+language.suffix))
+		for _, src := range sources {
+			p, err := b.once(src, func(out string) error { return language.compile(ctx, src, out) })
+			if errors.Is(err, errNoRust) {
+				return nil, nil // its tests skip themselves
+			}
+			if err != nil {
+				return nil, err
+			}
+			programs = append(programs, p)
 		}
-		programs = append(programs, p)
 	}
-	return programs, nil
+	if programs != nil {
+		return programs, nil
+	}
+	p, err := b.once("program "+name, func(out string) error { return b.goTool(ctx, "build", "-o", out, "./"+name) })
+	return []string{p}, err
 }
 
 // once builds what is called key, under its last word, unless it has been.
@@ -106,7 +112,7 @@ func (b *builder) once(key string, build func(out string) error) (string, error)
 	if err != nil {
 		return "", err
 	}
-	out := filepath.Join(dir, strings.TrimSuffix(path.Base(key), ".c"))
+	out := filepath.Join(dir, strings.TrimSuffix(strings.TrimSuffix(path.Base(key), ".c"), ".rs"))
 	if err := build(out); err != nil {
 		return "", err
 	}
@@ -130,6 +136,21 @@ func compileC(ctx context.Context, src, out string) error {
 	cmd := exec.CommandContext(ctx, "gcc", "-O2", "-Wall", "-Wextra", "-static", "-pthread", "-o", out, src)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("gcc %s: %w (try: apt-get install gcc libc6-dev)\n%s", src, err, text)
+	}
+	return nil
+}
+
+// errNoRust: Rust is nothing that this project needs, so its programs are left out where there is no compiler.
+var errNoRust = errors.New("no rustc")
+
+func compileRust(ctx context.Context, src, out string) error {
+	if _, err := exec.LookPath("rustc"); err != nil {
+		return errNoRust
+	}
+	cmd := exec.CommandContext(ctx, "rustc", "--edition", "2021", "-C", "opt-level=2", "-C", "strip=symbols",
+		"-C", "target-feature=+crt-static", "-o", out, src)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("rustc %s: %w\n%s", src, err, text)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@
 //
 // Comments in a package's test files say what else it needs:
 //
-//	//vm:program ./cmd/ivtd ./examples/deaf   programs to build and put into /work/bin (Go, or a folder of C files)
+//	//vm:program ./cmd/ivtd ./examples/deaf   programs to build and put into /work/bin (Go, or a folder of C or Rust files)
 //	//vm:file testdata/ivtd.service           files to put beside the test
 //	//vm:kernel own 7                         only these kernels
 //	//vm:run ^TestVM                          only these tests
