@@ -84,7 +84,7 @@ func (b *bench) doorbell() (bell, stream *os.File, err error) {
 func (b *bench) relay(program string) (*ringer, error) {
 	var ends [4]*os.File
 	for i := 0; i < 4; i += 2 {
-		one, two, err := kernel.ControlPair()
+		one, two, err := kernel.Socketpair()
 		if err != nil {
 			return nil, err
 		}

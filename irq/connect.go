@@ -53,6 +53,7 @@ func (r *Registry) claim(ctx context.Context, q *Request) (c *Connection, err *E
 // handlers are not called yet. Locked.
 func (r *Registry) reserve(q *Request, p plan) *Connection {
 	r.serial++
+	r.calls = r.calls || q.Handler != nil
 	c := &Connection{
 		r: r, id: "c" + strconv.FormatUint(r.serial, 10), generation: 1, state: connecting,
 		shared: q.Shared, access: q.Access, consent: q.Consent, grace: q.Grace, onNotice: q.OnNotice, handler: q.Handler, done: make(chan struct{}),

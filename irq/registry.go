@@ -40,6 +40,7 @@ type Registry struct {
 	conns    map[string]*Connection
 	roll     roll
 	serial   uint64
+	calls    bool // somebody's own function has been a handler: only such may call back
 	orphans  int
 	accounts map[string]int // vectors held, by account
 	waiters  map[*waiter]struct{}

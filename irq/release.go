@@ -28,12 +28,13 @@ func (c *Connection) end(why cause) {
 // endLocked is end, and then waits until it is over. It unlocks the registry.
 func (c *Connection) endLocked(ctx context.Context, operation string, why cause) error {
 	mine := c.begin(why)
+	called := c.r.calls
 	c.r.mu.Unlock()
 	c.forgive()
 	inside := false
 	if mine && !c.wired() {
 		c.finish()
-	} else if inside = insideHandler(); mine && inside {
+	} else if inside = called && insideHandler(); mine && inside {
 		c.r.async(c.finish)
 	} else if mine {
 		c.finish()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -160,4 +161,34 @@ func TestRule13SequencesGoOnAfterARestart(t *testing.T) {
 			t.Error(e)
 		}
 	}
+}
+
+// A watcher that collects gets the first event at once, those that follow together after its pause, and none is lost.
+func TestRule13AWatcherMayCollect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := irq.New(irq.Config{})
+		w := r.Watch(0)
+		defer w.Close()
+		w.Pace(time.Second)
+		var got []time.Duration
+		start := time.Now()
+		go func() {
+			for range 3 {
+				r.Emit(irq.Event{Kind: irq.EventChanged})
+				time.Sleep(400 * time.Millisecond)
+			}
+			time.Sleep(10 * time.Second)
+			r.Emit(irq.Event{Kind: irq.EventChanged})
+		}()
+		for range 4 {
+			if _, lost, err := w.Next(t.Context()); lost > 0 || err != nil {
+				t.Fatal(lost, err)
+			}
+			got = append(got, time.Since(start))
+		}
+		want := []time.Duration{0, time.Second, time.Second, 11200 * time.Millisecond}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

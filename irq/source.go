@@ -57,6 +57,7 @@ type Wiring interface {
 	// Wire makes interrupts of c.Vector reach the connection c from now on. It returns the handler that
 	// the registry runs when the source calls Line.Raise (stream deliveries: it sends the record and
 	// returns Pending or Handled, and does not wait), or nil if the kernel delivers without us (eventfd).
+	// Only a handler that came with a request may end connections; what Wire makes does not call back.
 	// Several vectors are wired one at a time; if one fails the registry unwires the others in reverse.
 	Wire(ctx context.Context, c Claim) (Handler, error)
 	// Unwire returns when nothing more is delivered to that claim: re-pointed to a sink, drained, shut

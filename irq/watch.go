@@ -3,6 +3,7 @@ package irq
 import (
 	"context"
 	"iter"
+	"time"
 )
 
 // History iterates over the events that are still in the ring, oldest first: those of one vector, or
@@ -64,20 +65,32 @@ func (r *Registry) Watch(since uint64) *Watcher {
 type Watcher struct {
 	log    *history
 	at     uint64
+	pace   time.Duration
+	awake  bool // an event was returned since the last pause
 	closed chan struct{}
 }
+
+// Pace makes Next pause that long whenever it has returned all there is, before it waits for more: who wants each event
+// but none at once is then not woken by each, which in a daemon that does thousands of things a second costs more than
+// what happened.
+func (w *Watcher) Pace(pause time.Duration) { w.pace = pause }
 
 // Next returns the next event; lost is how many before it fell out of the ring (a refusal that was
 // counted on a later entry is one of them). It waits, or returns the context's error, or ErrNotConnected
 // (ReasonClosed) after Close.
 func (w *Watcher) Next(ctx context.Context) (e Event, lost uint64, err error) {
 	for {
-		e, news, ok := w.log.nextOr(w.at)
+		e, news, ok := w.log.nextOr(w.at, !w.awake)
 		if ok {
-			lost, w.at = e.Sequence-w.at-1, e.Sequence
+			lost, w.at, w.awake = e.Sequence-w.at-1, e.Sequence, w.pace > 0
 			return e, lost, nil
 		}
+		var rested <-chan time.Time
+		if w.awake {
+			rested, w.awake = time.After(w.pace), false
+		}
 		select {
+		case <-rested:
 		case <-news:
 		case <-w.closed:
 			return Event{}, 0, closedError("watcher")
@@ -95,12 +108,12 @@ func (w *Watcher) Poll() (e Event, lost uint64, ok bool) {
 	return e, lost, ok
 }
 
-// nextOr returns the next event, or what is closed when there is one.
-func (h *history) nextOr(after uint64) (e Event, news <-chan struct{}, ok bool) {
+// nextOr returns the next event, or, for who waits for it, what is closed when there is one.
+func (h *history) nextOr(after uint64, waits bool) (e Event, news <-chan struct{}, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if e, ok = h.nextLocked(after); ok {
-		return e, nil, true
+	if e, ok = h.nextLocked(after); ok || !waits {
+		return e, nil, ok
 	}
 	if h.news == nil {
 		h.news = make(chan struct{})

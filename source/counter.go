@@ -14,6 +14,13 @@ func counterOf(keep Keep, key string) *atomic.Uint64 {
 	return new(atomic.Uint64)
 }
 
+// released returns when no descriptor is in the Keep any more that was dropped.
+func released(keep Keep) {
+	if r, ok := keep.(Releasing); ok {
+		r.Released()
+	}
+}
+
 // tallyOf returns another number of key.
 func tallyOf(keep Keep, key string, n int) *atomic.Uint64 {
 	if t, ok := keep.(Tallying); ok {

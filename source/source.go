@@ -135,6 +135,12 @@ type Tallying interface {
 	Tally(key string, n int) *atomic.Uint64
 }
 
+// A Releasing Keep lets go of what is dropped a little later, and can say when: Released returns when all that was dropped
+// before is closed.
+type Releasing interface {
+	Released()
+}
+
 // What a stream tallies of its claim.
 const (
 	TallySequence  = iota // of the last delivery

@@ -125,6 +125,7 @@ func (g *iommuGroup) renew() error {
 			continue
 		}
 		m.config.Keep.Drop(deviceKey) // the keeper's copies are not strays
+		released(m.config.Keep)
 		if strays := straysOf(m.device); len(strays) > 0 {
 			return m.strayRefusal(strays)
 		}

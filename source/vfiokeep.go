@@ -58,6 +58,7 @@ func (s *vfio) forgetDevice() {
 		s.config.Keep.Drop(n.key)
 	}
 	s.config.Keep.Drop(collectorKey)
+	released(s.config.Keep) // whoever takes the device next finds it closed
 }
 
 // inherit takes over the function from a former process: nothing is opened, nothing re-issued (re-issuing loses

@@ -86,6 +86,7 @@ func (k *keeping) restoreCounts(name string, s *irq.Source) {
 func (s *Server) noteStorms(ctx context.Context) {
 	w := s.registry.Watch(0)
 	defer w.Close()
+	w.Pace(recordPause)
 	for {
 		e, _, err := w.Next(ctx)
 		if err != nil {

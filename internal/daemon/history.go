@@ -71,8 +71,12 @@ func newHistorian(r *irq.Registry, store History, log *slog.Logger) *historian {
 	return h
 }
 
+// recordPause is how long those who write down what happens let it come together.
+const recordPause = 20 * time.Millisecond
+
 func (h *historian) run(ctx context.Context, w *irq.Watcher) {
 	defer w.Close()
+	w.Pace(recordPause)
 	for {
 		e, lost, err := w.Next(ctx)
 		if err != nil {

@@ -59,6 +59,13 @@ func (k *keeping) Drop(key string) {
 	}
 }
 
+// Released returns when the keeper has closed what was dropped.
+func (k *keeping) Released() {
+	if err := k.store.Sync(); err != nil {
+		k.log.Error("wait for the keeper", "err", err)
+	}
+}
+
 func (k *keeping) Counter(key string) *atomic.Uint64 { return k.store.Counter(key, sourceCounter) }
 
 func (k *keeping) Tally(key string, n int) *atomic.Uint64 { return k.store.Counter(key, n) }

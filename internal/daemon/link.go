@@ -62,7 +62,7 @@ func (s *Server) newTie(k *caller) (*tie, error) {
 	if err != nil {
 		return nil, err
 	}
-	ours, theirs, err := kernel.ControlPair()
+	ours, theirs, err := kernel.Socketpair()
 	if err != nil {
 		process.release()
 		return nil, err

@@ -3,6 +3,7 @@ package daemon
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/ivtd/ivt/internal/daemon/policy"
@@ -68,25 +69,13 @@ func (l *link) remember() error {
 
 func (l *link) write(id string, text []byte, fds []int) error {
 	k, former := l.server.keeping, l.parts
-	h := head{Whole: text}
+	value := slices.Concat([]byte(`{"whole":`), text, []byte(`}`)) // a head
 	l.parts = nil
-	if room := keeper.MaxValue - len(`{"whole":}`); len(text) > room {
-		l.version++
-		h = head{Version: l.version}
-		for len(text) > 0 {
-			n := min(len(text), keeper.MaxValue)
-			key := partKey(id, l.version, h.Parts)
-			if err := k.Put(key, text[:n]); err != nil {
-				return err
-			}
-			l.parts = append(l.parts, key)
-			text = text[n:]
-			h.Parts++
+	if len(value) > keeper.MaxValue {
+		var err error
+		if value, err = l.divide(id, text); err != nil {
+			return err
 		}
-	}
-	value, err := json.Marshal(h)
-	if err != nil {
-		return fmt.Errorf("keep %s: %w", id, err)
 	}
 	if err := k.Put(connectionPrefix+id, value, fds...); err != nil {
 		return err
@@ -95,6 +84,21 @@ func (l *link) write(id string, text []byte, fds []int) error {
 		k.Drop(key)
 	}
 	return nil
+}
+
+// divide keeps a record that is longer than a slot in parts, and returns its head.
+func (l *link) divide(id string, text []byte) ([]byte, error) {
+	l.version++
+	h := head{Version: l.version}
+	for part := range slices.Chunk(text, keeper.MaxValue) {
+		key := partKey(id, l.version, h.Parts)
+		if err := l.server.keeping.Put(key, part); err != nil {
+			return nil, err
+		}
+		l.parts = append(l.parts, key)
+		h.Parts++
+	}
+	return json.Marshal(h)
 }
 
 // forgetKept is the opposite of remember, for ever.

@@ -240,6 +240,13 @@ func (p prefixed) Tally(key string, n int) *atomic.Uint64 {
 	return nil
 }
 
+// Released waits for the Keep, if that is not at once.
+func (p prefixed) Released() {
+	if r, ok := p.Keep.(source.Releasing); ok {
+		r.Released()
+	}
+}
+
 // All returns the entries of this source. Those of others stay for them, for a Keep gives copies.
 func (p prefixed) All() map[string]source.Kept {
 	if k, ok := p.Keep.(*keeping); ok {

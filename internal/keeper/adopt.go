@@ -18,7 +18,7 @@ func Open(control, memory int) (s *Store, kept map[string]Entry, problems []stri
 	}
 	m.Generation().Add(1)
 	s = &Store{memory: m, control: control, index: map[string]int{}}
-	held, err := s.fetch()
+	held, err := s.ask(opAll)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("ask the keeper for what it holds: %w", err)
 	}
@@ -42,9 +42,9 @@ func Open(control, memory int) (s *Store, kept map[string]Entry, problems []stri
 	return s, kept, problems, nil
 }
 
-// fetch receives all descriptors that the keeper holds, by slot.
-func (s *Store) fetch() (map[int][]int, error) {
-	if err := s.say(opAll); err != nil {
+// ask receives what the keeper answers: to opAll all descriptors that it holds, by slot.
+func (s *Store) ask(op uint32) (map[int][]int, error) {
+	if err := s.say(op); err != nil {
 		return nil, err
 	}
 	held := map[int][]int{}

@@ -8,7 +8,7 @@ import (
 )
 
 // The worker speaks to the keeper in records on a SEQPACKET socket: an operation, a number of
-// (slot, descriptors) pairs, and the descriptors of all of them in that order. There is no reply but to opAll:
+// (slot, descriptors) pairs, and the descriptors of all of them in that order. There is no reply but to opAll and opSync:
 // a record that was sent is in the socket's queue, and stays there when the sender dies.
 const (
 	opPut     = 1 // hold these descriptors for these slots, instead of what was held
@@ -18,6 +18,7 @@ const (
 	opReady   = 5 // the worker serves
 	opUpgrade = 6 // execute the program file again, in place
 	opStop    = 7 // the worker is about to end for good
+	opSync    = 8 // send opEnd
 
 	pairSize  = 8
 	maxRecord = 4 + pairSize*kernel.MaxRights

@@ -87,7 +87,7 @@ func must[A, B any](t *testing.T, f func(A) (B, error), a A) B {
 // A worker's Open is asked with what a store gave back: the test is the keeper.
 func reopen(t *testing.T, m *Memory, held map[int][]int) (map[string]Entry, []string, *Store) {
 	t.Helper()
-	ours, theirs, err := kernel.ControlPair()
+	ours, theirs, err := kernel.Socketpair()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func eventfd(t *testing.T, n uint64) int {
 // pipe has inodes of its own, as sockets do; all eventfds have the same one.
 func pipe(t *testing.T) (r, w int) {
 	t.Helper()
-	a, b, err := kernel.ControlPair()
+	a, b, err := kernel.Socketpair()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestOneFileIsStoredOnce(t *testing.T) {
 // TestTheNextKeeperHearsOut: a keeper that dies before it has read what its worker said costs nothing.
 func TestTheNextKeeperHearsOut(t *testing.T) {
 	s, _ := fakeStore(t)
-	ours, theirs, err := kernel.ControlPair()
+	ours, theirs, err := kernel.Socketpair()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,9 @@ const (
 	// A worker that ends before it served is started again after a pause that doubles up to a limit.
 	firstPause = 50 * time.Millisecond
 	lastPause  = 5 * time.Second
+
+	// Some hundred records fit into the socket; a worker that has more to say waits for the end of the keeper's rest.
+	restPause = 2 * time.Millisecond
 )
 
 // A Keeper is the parent process of ivtd's workers.
@@ -173,6 +176,10 @@ func (k *Keeper) serve(upgrade chan<- bool) {
 			if err := k.sendAll(); err != nil {
 				k.options.Log.Error("hand everything to the new worker", "err", err)
 			}
+		case opSync:
+			if err := kernel.SendRights(k.control, encodeRecord(opEnd)); err != nil {
+				k.options.Log.Error("answer the worker", "err", err)
+			}
 		case opReady:
 			k.ready = true
 		case opStop:
@@ -183,6 +190,15 @@ func (k *Keeper) serve(upgrade chan<- bool) {
 		if k.store.exists() {
 			kernel.Discard(k.control) // it was peeked at, so it is there
 		}
+		k.rest()
+	}
+}
+
+// rest pauses when there is nothing more to read: records come in bursts, and to be woken by each would take from the worker
+// and its clients more than all that is in them. What was sent is safe in the socket, whether it is read or not.
+func (k *Keeper) rest() {
+	if more, err := kernel.IsReadable(k.control); err == nil && !more {
+		time.Sleep(restPause)
 	}
 }
 

@@ -3,6 +3,7 @@ package keeper
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -77,6 +78,9 @@ func testWorker() int {
 			fmt.Println("count")
 		case "drop":
 			fmt.Println("drop", s.Drop(w[1]))
+		case "sync":
+			before, after, err := letGo(s)
+			fmt.Println("sync", before, after, err)
 		case "show":
 			e := kept[w[1]]
 			n, err := kernel.ReadEventfd(e.Descriptors[0])
@@ -87,6 +91,20 @@ func testWorker() int {
 		}
 	}
 	return 0
+}
+
+// letGo reports whether a socket whose other end only the keeper has is hung up before and after that is dropped.
+func letGo(s *Store) (before, after bool, err error) {
+	kept, ours, err := kernel.Socketpair()
+	if err != nil {
+		return false, false, err
+	}
+	defer kernel.Close(ours)
+	err = errors.Join(s.Put("socket", nil, kept), kernel.Close(kept), s.Sync())
+	before, hungUp := kernel.HungUp(ours)
+	err = errors.Join(err, hungUp, s.Drop("socket"), s.Sync())
+	after, hungUp = kernel.HungUp(ours)
+	return before, after, errors.Join(err, hungUp)
 }
 
 type family struct {
@@ -174,6 +192,18 @@ func TestRule14KillingTheWorkerLosesNothing(t *testing.T) {
 	if err := f.cmd.Wait(); f.cmd.ProcessState.ExitCode() != 3 {
 		t.Fatalf("the keeper ended with %v, want the worker's status 3", err)
 	}
+}
+
+// TestSyncWaitsUntilTheKeeperHasLetGo: the next one to open a device finds it closed, however much the keeper was told before.
+func TestSyncWaitsUntilTheKeeperHasLetGo(t *testing.T) {
+	f := startFamily(t)
+	f.expectWorker(0, 1)
+	for range 20 {
+		f.say("sync")
+		f.expect("sync false true <nil>")
+	}
+	f.say("stop")
+	f.cmd.Wait()
 }
 
 func TestUpgradeExecutesTheProgramInPlace(t *testing.T) {

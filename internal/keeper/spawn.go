@@ -14,7 +14,7 @@ const WorkerEnv = "IVTD_WORKER"
 
 // start begins a worker. Its exit status arrives on the channel.
 func (k *Keeper) start() (<-chan int, error) {
-	ours, theirs, err := kernel.ControlPair()
+	ours, theirs, err := kernel.Socketpair()
 	if err != nil {
 		return nil, err
 	}

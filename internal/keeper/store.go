@@ -21,6 +21,7 @@ var ErrFull = errors.New("every slot of the kept state is in use")
 type Store struct {
 	memory  *Memory
 	control int // -1 without a keeper
+	syncing sync.Mutex
 
 	mu    sync.Mutex
 	index map[string]int
@@ -142,11 +143,22 @@ func (s *Store) Ready() error   { return s.say(opReady) }
 func (s *Store) Stop() error    { return s.say(opStop) }
 func (s *Store) Upgrade() error { return s.say(opUpgrade) }
 
+// Sync returns when the keeper has done all that it was told before: what was dropped is closed.
+func (s *Store) Sync() error {
+	if s.control < 0 {
+		return nil
+	}
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	_, err := s.ask(opSync)
+	return err
+}
+
 func (s *Store) say(op uint32) error {
 	if s.control < 0 {
 		return nil
 	}
-	return kernel.SendRights(s.control, encodeRecord(op))
+	return s.alive(kernel.SendRights(s.control, encodeRecord(op)))
 }
 
 func (s *Store) take() (int, error) {

@@ -11,7 +11,7 @@ import (
 // TestSignalsDoNotLookLikeTheEnd: poll(2) is interrupted by signals even when it does not wait, and the Go runtime sends
 // itself many. A lifeline must not seem to hang up for that, nor a process to be dead.
 func TestSignalsDoNotLookLikeTheEnd(t *testing.T) {
-	ours, theirs, err := ControlPair()
+	ours, theirs, err := Socketpair()
 	if err != nil {
 		t.Fatal(err)
 	}

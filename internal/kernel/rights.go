@@ -75,12 +75,6 @@ func receiveRights(socket int, data []byte, how int) (n int, fds []int, err erro
 	return n, fds, nil
 }
 
-// ControlPair makes two connected SEQPACKET sockets that block, close-on-exec (socketpair(2)).
-func ControlPair() (a, b int, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	return fds[0], fds[1], err
-}
-
 // SendTo sends one datagram with copies of fds to a Unix socket by its path; a leading @ is the abstract name space.
 func SendTo(socket int, path string, data []byte, fds ...int) error {
 	var oob []byte

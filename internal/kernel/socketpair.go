@@ -6,16 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Socketpair returns the two ends of an AF_UNIX SEQPACKET connection, close-on-exec. The first is
-// non-blocking; the second is blocking, for a client that simply reads it.
+// Socketpair returns the two ends of an AF_UNIX SEQPACKET connection, close-on-exec and blocking (socketpair(2)): a client
+// simply reads its own, and Send, Discard and a Batch do not wait whatever the flags are.
 func Socketpair() (ours, theirs int, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return -1, -1, err
-	}
-	if err := unix.SetNonblock(fds[0], true); err != nil {
-		unix.Close(fds[0])
-		unix.Close(fds[1])
 		return -1, -1, err
 	}
 	return fds[0], fds[1], nil
