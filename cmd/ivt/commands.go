@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,9 +13,27 @@ import (
 	"github.com/ivtd/ivt/irq"
 )
 
-// addCommon adds what every system has.
-func (a *app) addCommon(root *cobra.Command) {
-	root.AddCommand(a.explainCommand(), a.versionCommand())
+// A named command is made when it is needed: with one of these names first on the command line, the others are not.
+type named struct {
+	name string
+	make func(*app) *cobra.Command
+}
+
+// commonCommands are those of every system.
+var commonCommands = []named{{"explain", (*app).explainCommand}, {"version", (*app).versionCommand}}
+
+// addCommands adds the command that is named first, or all.
+func (a *app) addCommands(root *cobra.Command, args []string) {
+	all := append(slices.Clone(commonCommands), systemCommands...)
+	if len(args) > 0 {
+		if i := slices.IndexFunc(all, func(n named) bool { return n.name == args[0] }); i >= 0 {
+			all = all[i : i+1]
+			root.CompletionOptions.DisableDefaultCmd = true
+		}
+	}
+	for _, n := range all {
+		root.AddCommand(n.make(a))
+	}
 }
 
 func (a *app) explainCommand() *cobra.Command {

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"github.com/spf13/cobra"
-
-	"github.com/ivtd/ivt/internal/host"
-)
+import "github.com/ivtd/ivt/internal/host"
 
 // machine opens what --root names: this machine by default.
 func (a *app) machine() (*host.Root, error) {
@@ -14,11 +10,12 @@ func (a *app) machine() (*host.Root, error) {
 	return host.Open(a.root)
 }
 
-func (a *app) addCommands(root *cobra.Command) {
-	root.AddCommand(a.whoCommand(), a.listCommand(), a.showCommand(), a.saveCommand(), a.diffCommand())
-	root.AddCommand(a.watchCommand(), a.historyCommand())
-	root.AddCommand(a.connectCommand(), a.raiseCommand(), a.checkCommand())
-	root.AddCommand(a.actionCommands()...)
-	root.AddCommand(a.doctorCommand(), a.bindCommand(), a.unbindCommand(), a.affinityCommand(), a.metricsCommand(), a.pageCommand(), a.topCommand())
-	a.addCommon(root)
+// systemCommands are those of a system with a kernel to look at.
+var systemCommands = []named{
+	{"who", (*app).whoCommand}, {"list", (*app).listCommand}, {"show", (*app).showCommand}, {"save", (*app).saveCommand},
+	{"diff", (*app).diffCommand}, {"watch", (*app).watchCommand}, {"history", (*app).historyCommand}, {"connect", (*app).connectCommand},
+	{"raise", (*app).raiseCommand}, {"check", (*app).checkCommand}, {"mask", (*app).maskCommand}, {"unmask", (*app).unmaskCommand},
+	{"disconnect", (*app).disconnectCommand}, {"revoke", (*app).revokeCommand}, {"doctor", (*app).doctorCommand}, {"bind", (*app).bindCommand},
+	{"unbind", (*app).unbindCommand}, {"affinity", (*app).affinityCommand}, {"metrics", (*app).metricsCommand}, {"page", (*app).pageCommand},
+	{"top", (*app).topCommand},
 }

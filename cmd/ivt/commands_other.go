@@ -5,13 +5,11 @@ package main
 import (
 	"context"
 
-	"github.com/spf13/cobra"
-
 	"github.com/ivtd/ivt/internal/doctor/explain"
 )
 
 // On other systems there is no kernel to look at: explain and version work, which is what one needs there.
-func (a *app) addCommands(root *cobra.Command) { a.addCommon(root) }
+var systemCommands []named
 
 func (a *app) overview(context.Context) error {
 	return explain.Explain(a.out, "763", a.in, explain.Options{JSON: a.json})

@@ -77,25 +77,34 @@ func (a *app) actionCommand(use, past, short string, do action) *cobra.Command {
 	}
 }
 
-func (a *app) actionCommands() []*cobra.Command {
-	mask := a.actionCommand("mask", "masked", "hold back a vector's interrupts; they are pending", func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error {
+func (a *app) maskCommand() *cobra.Command {
+	return a.actionCommand("mask", "masked", "hold back a vector's interrupts; they are pending", func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error {
 		return c.Mask(ctx, id, 0, v)
 	})
-	unmask := a.actionCommand("unmask", "unmasked", "let a masked vector's interrupts through again", func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error {
+}
+
+func (a *app) unmaskCommand() *cobra.Command {
+	return a.actionCommand("unmask", "unmasked", "let a masked vector's interrupts through again", func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error {
 		return c.Unmask(ctx, id, 0, v)
 	})
-	disconnect := a.actionCommand("disconnect", "disconnected", "end a connection, by its vector or id", func(ctx context.Context, c *ivt.Client, id string, _ irq.Vector) error {
+}
+
+func (a *app) disconnectCommand() *cobra.Command {
+	c := a.actionCommand("disconnect", "disconnected", "end a connection, by its vector or id", func(ctx context.Context, c *ivt.Client, id string, _ irq.Vector) error {
 		return c.Disconnect(ctx, id, 0)
 	})
+	c.Use = "disconnect VECTOR|CONNECTION"
+	return c
+}
+
+func (a *app) revokeCommand() *cobra.Command {
 	var grace time.Duration
 	var why string
-	revoke := a.actionCommand("revoke", "revoked", "take a vector away (administrator); the holder is told", func(ctx context.Context, c *ivt.Client, id string, _ irq.Vector) error {
+	c := a.actionCommand("revoke", "revoked", "take a vector away (administrator); the holder is told", func(ctx context.Context, c *ivt.Client, id string, _ irq.Vector) error {
 		return c.Revoke(ctx, id, grace, why)
 	})
-	revoke.Flags().DurationVar(&grace, "grace", 0, "`time` that the holder has to leave by itself")
-	revoke.Flags().StringVar(&why, "why", "", "`text` that the holder and history get")
-	for _, c := range []*cobra.Command{disconnect, revoke} {
-		c.Use = c.Name() + " VECTOR|CONNECTION"
-	}
-	return []*cobra.Command{mask, unmask, disconnect, revoke}
+	c.Use = "revoke VECTOR|CONNECTION"
+	c.Flags().DurationVar(&grace, "grace", 0, "`time` that the holder has to leave by itself")
+	c.Flags().StringVar(&why, "why", "", "`text` that the holder and history get")
+	return c
 }

@@ -18,7 +18,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: man FOLDER")
 		os.Exit(exitUsage)
 	}
-	root := (&app{out: term.For(os.Stdout), errs: term.For(os.Stderr), in: os.Stdin}).command()
+	root := (&app{out: term.For(os.Stdout), errs: term.For(os.Stderr), in: os.Stdin}).command(nil)
 	root.InitDefaultCompletionCmd()
 	root.DisableAutoGenTag = true
 	if err := doc.GenManTree(root, &doc.GenManHeader{Title: "IVT", Section: "1", Source: "ivt", Manual: "ivt"}, os.Args[1]); err != nil {

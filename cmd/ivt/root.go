@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string) (status int) {
 			status = exitNo
 		}
 	}()
-	root := a.command()
+	root := a.command(args)
 	root.SetArgs(args)
 	root.SetContext(ctx)
 	command, err := root.ExecuteContextC(ctx)
@@ -63,7 +63,8 @@ const (
 	groupMore   = "more"
 )
 
-func (a *app) command() *cobra.Command {
+// command makes the command tree, or as much of it as a command line needs; none needs all.
+func (a *app) command(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ivt",
 		Short: "who holds which interrupt, what is wrong, and a vector of your own",
@@ -93,7 +94,7 @@ changes nothing, and says what more privileges would show. Drivers connect throu
 	root.SetVersionTemplate("ivt {{.Version}}\n")
 	root.SetOut(a.out)
 	root.SetErr(a.errs)
-	a.addCommands(root)
+	a.addCommands(root, args)
 	argumentErrors(root)
 	return root
 }

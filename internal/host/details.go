@@ -17,6 +17,9 @@ func (g *reading) details() {
 		dir := pciDir + "/" + d.Address + "/"
 		byAddress[d.Address] = d
 		d.Path = sysPath(g.link(pciDir + "/" + d.Address))
+		if d.Mode != "" {
+			d.Line = g.number(dir+"irq", 0)
+		}
 		d.Node = g.number(dir+"numa_node", -1)
 		d.Group = g.linkBase(dir + "iommu_group")
 		d.TotalVFs = g.number(dir+"sriov_totalvfs", 0)

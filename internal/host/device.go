@@ -13,7 +13,7 @@ type Device struct {
 	Product   string   `json:"product,omitempty"`   // "10d3"
 	Name      string   `json:"name,omitempty"`      // from pci.ids where it is installed, PartNames
 	Node      int      `json:"node"`                // NUMA node, -1 if none
-	Line      int      `json:"line,omitempty"`      // irq number of the INTx line, 0 if none; said even while MSI is on
+	Line      int      `json:"line,omitempty"`      // irq number of the INTx line, 0 if none; while MSI is on only PartDetail says it
 	Mode      string   `json:"mode,omitempty"`      // "msi", "msix", "" if neither is on
 	IRQs      []int    `json:"irqs,omitempty"`      // the MSI or MSI-X irqs, ascending
 	Group     string   `json:"group,omitempty"`     // IOMMU group

@@ -58,7 +58,9 @@ func (r *Root) pciDevice(address string) *Device {
 		d.Class, d.Vendor, d.Product = r.hex(dir+"class"), r.hex(dir+"vendor"), r.hex(dir+"device")
 	}
 	r.messages(dir, d)
-	d.Line = r.number(dir+"irq", 0)
+	if d.Mode == "" { // otherwise its line is switched off
+		d.Line = r.number(dir+"irq", 0)
+	}
 	return d
 }
 

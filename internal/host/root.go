@@ -38,7 +38,7 @@ const (
 func Open(name string) (*Root, error) {
 	switch name {
 	case "", "/":
-		return &Root{tree: os.DirFS("/"), name: "this machine", kind: kindLive, saver: -1}, nil
+		return &Root{tree: newLiveTree(), name: "this machine", kind: kindLive, saver: -1}, nil
 	case "-":
 		return OpenReader("standard input", os.Stdin)
 	}

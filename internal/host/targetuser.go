@@ -31,9 +31,12 @@ func (w *inquiry) pid(pid int) error {
 
 // unreadable says that a process holds nothing only as far as one can see.
 func (w *inquiry) unreadable(pid int) {
-	if _, err := w.tree.Open("proc/" + strconv.Itoa(pid) + "/fd"); err != nil {
+	f, err := w.tree.Open("proc/" + strconv.Itoa(pid) + "/fd")
+	if err != nil {
 		w.deny("descriptors of pid "+strconv.Itoa(pid), err)
+		return
 	}
+	f.Close()
 }
 
 // unit finds what the processes of a systemd unit hold.
