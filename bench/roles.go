@@ -25,7 +25,7 @@ const roleVariable = "IVT_BENCH_ROLE"
 
 var roles = map[string]func() error{
 	"ivtd": serveIvtd, "echo": serveEcho, "dbus": serveBus, "waker": wake, "holder": hold, "crowd": crowd,
-	"watchers": watchAll,
+	"watchers": watchAll, "viewers": viewAll,
 }
 
 // start starts this program in a role, and returns when it has said that it is ready.
@@ -69,6 +69,11 @@ func ready() {
 
 // whole starts the real ivtd, keeper and worker, with soft:bench of that many vectors.
 func (b *bench) whole(vectors int) (socket string, process *exec.Cmd, err error) {
+	return b.wholeWith(vectors, nil)
+}
+
+// wholeWith is whole with more flags, which may depend on the folder that is ivtd's.
+func (b *bench) wholeWith(vectors int, more func(dir string) []string) (socket string, process *exec.Cmd, err error) {
 	program, err := ivtdProgram()
 	if err != nil {
 		return "", nil, err
@@ -84,6 +89,9 @@ func (b *bench) whole(vectors int) (socket string, process *exec.Cmd, err error)
 	}
 	socket = filepath.Join(dir, "s")
 	process = exec.Command(program, "--socket", socket, "--config", config)
+	if more != nil {
+		process.Args = append(process.Args, more(dir)...)
+	}
 	log, err := process.StderrPipe()
 	if err != nil {
 		return "", nil, err

@@ -31,7 +31,8 @@ type hub struct {
 }
 
 const (
-	viewerQueue = 256
+	viewerQueue = 1024
+	leastPause  = 200 * time.Millisecond // between two pictures, however much happens
 	firstRetry  = 200 * time.Millisecond
 	lastRetry   = 2 * time.Second
 )
@@ -88,13 +89,18 @@ func (h *hub) send(m message) {
 	}
 }
 
-// sample takes a picture at each interval while somebody looks.
+// sample takes a picture at each interval, and soon after something happened, while somebody looks.
 func (h *hub) sample(ctx context.Context) {
 	tick := time.NewTicker(h.interval)
 	defer tick.Stop()
 	for {
 		if h.watched() {
 			h.once(ctx)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(min(leastPause, h.interval)):
+			}
 		}
 		select {
 		case <-ctx.Done():
