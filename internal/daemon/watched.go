@@ -72,7 +72,7 @@ func (ps *processes) watchAgain(key processKey) (*watched, error) {
 func (ps *processes) begin(key processKey, pidfd int) (*watched, error) {
 	if !process.Alive(key.pid, key.start) {
 		kernel.Close(pidfd)
-		return nil, fmt.Errorf("watch process %d: it is dead", key.pid)
+		return nil, fmt.Errorf("watch process %d: it is dead: %w", key.pid, varlink.ErrHungUp) // nobody is there to be told
 	}
 	w := &watched{set: ps, key: key, pidfd: pidfd, members: map[int]func(){}, users: 1}
 	var err error

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // A Process is one process of this machine.
@@ -33,10 +35,14 @@ func Read(pid int) (Process, error) {
 	return p, nil
 }
 
-// Alive reports whether that very process still runs; a zombie does not.
+// Alive reports whether that very process still runs; a zombie does not. Where that cannot be read, for want of
+// descriptors above all, it does: a death is believed when it is seen.
 func Alive(pid int, start uint64) bool {
 	s, err := readStat(pid)
-	return err == nil && s.start == start && s.state != 'Z' && s.state != 'X'
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH)
+	}
+	return s.start == start && s.state != 'Z' && s.state != 'X'
 }
 
 // Command returns the present comm of that very process; it changes when the process executes a program.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,4 +90,29 @@ func FuzzParse(f *testing.F) {
 		parseStat(data)
 		unitOf(parseCgroup(data))
 	})
+}
+
+// TestAliveWithoutDescriptors: that a process cannot be looked at is no reason to believe that it is dead.
+func TestAliveWithoutDescriptors(t *testing.T) {
+	self, err := Read(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	none := limit
+	none.Cur = 0
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	_, readErr := Read(self.PID)
+	alive := Alive(self.PID, self.Start)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(readErr, syscall.EMFILE) || !alive {
+		t.Errorf("without descriptors: read %v, alive %t; want EMFILE and true", readErr, alive)
+	}
 }
