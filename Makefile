@@ -48,8 +48,8 @@ bench: setup-test ## side by side with peers: name ours peer ratio goal ok|MISS
 	$(GO) run ./bench
 
 .PHONY: chaos
-chaos: build ## many clients, kills, full disks; SEED=n repeats a run, FOR=10m its length
-	@test/chaos.sh
+chaos: build ## a million calls, kills of everything, full disks; SEED=n repeats a run, FOR=2m ends it, CHAOS="-soak 10m" are flags
+	@test/chaos.sh $(CHAOS)
 
 .PHONY: man
 man: setup-run ## man pages into bin/man

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ivtd/ivt"
@@ -15,128 +17,291 @@ import (
 	"github.com/ivtd/ivt/irq"
 )
 
-// A client is a process that does random things to random vectors.
+// A client is a process that does random things to random vectors. What its nth call is depends on the seed, on the
+// client's number and on n only, not on what came of the calls before.
 type client struct {
 	*ivt.Client
-	w    *witness
-	r    *rand.Rand
-	held []holding
-	raw  []net.Conn
+	w       *witness
+	journal *journal
+	number  uint64
+	slot    int
+	seed    uint64
+	round   uint64
+	calls   uint64
+	poor    bool // it has hardly any descriptors
+	r       *rand.Rand
+	held    []holding
+	raw     []net.Conn
 }
 
+// A holding is a connection with what was said of it elsewhere.
 type holding struct {
-	c    *ivt.Connection
-	v    int
-	mine uint64
+	c       *ivt.Connection
+	vectors []int // none if it is shared
+	claims  []uint64
+	grant   uint64
 }
 
-func (c *client) run() {
-	for {
-		if c.w.word(atOps).Add(1); len(c.held) > 3 {
-			c.letGo()
-			continue
-		}
-		switch v := c.r.IntN(32); c.r.IntN(12) {
-		case 0, 1, 2:
-			c.connect(v, time.Second)
-		case 3:
-			c.connect(v, 50*time.Millisecond, ivt.Wait())
-		case 4:
-			c.any()
-		case 5:
-			c.share()
-		case 6:
-			c.expect(c.Raise(within(time.Second), name(v), 1+c.r.Uint64N(3)))
-		case 7:
-			if len(c.held) > 0 {
-				h := c.held[c.r.IntN(len(c.held))]
-				c.expect(h.c.Mask(within(time.Second), h.c.Vectors()[0]))
-				c.expect(h.c.Unmask(within(time.Second), h.c.Vectors()[0]))
-			}
-		case 8:
-			if len(c.held) > 0 {
-				c.expect(c.held[0].c.SetSuccessor(within(time.Second), os.Getppid()))
-			}
-		case 9:
-			c.halfClosed()
-		default:
-			c.letGo()
-		}
-	}
-}
+const (
+	perRound = 32 // vectors that a round is about
+	rounds   = 2  // sets of them: one is settled while the other is used
+	most     = 3  // connections that a client keeps
+	patience = 20 * time.Second
+)
+
+// vector is the number of one of the round's.
+func (c *client) vector() int { return int(c.round%rounds)*perRound + c.r.IntN(perRound) }
+
+func source(round uint64) string { return fmt.Sprintf("soft:set%d", round%rounds) }
+
+// name is the vector's: each set is a source of its own.
+func name(v int) string { return fmt.Sprintf("soft:set%d/%d", v/perRound, v%perRound) }
 
 func watched(n int) string { return fmt.Sprintf("soft:watched/%d", n) }
 
-func name(v int) string { return fmt.Sprintf("soft:chaos/%d", v) }
-
-// within is a context that ends by itself, and is let go then.
-func within(d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	context.AfterFunc(ctx, cancel)
-	return ctx
-}
-
-func (c *client) connect(v int, patience time.Duration, options ...ivt.Option) {
-	epoch := c.w.epoch()
-	k, err := c.Connect(within(patience), name(v), options...)
-	if err != nil {
-		c.expect(err)
-		return
+// run lives until its journal is full.
+func (c *client) run() {
+	for !c.journal.full() {
+		if round := c.w.word(atRound).Load(); round != c.round {
+			c.letGoAll()
+			c.round = round
+			c.w.word(atSlot + c.slot).Store(round)
+			continue // it may be over by now; from here on who ends it waits for us
+		}
+		c.r = rand.New(rand.NewPCG(c.seed, c.number<<32|c.calls))
+		c.calls++
+		c.w.word(atCalls).Add(1)
+		if len(c.held) > most {
+			c.letGo(0)
+			continue
+		}
+		c.act(c.r.IntN(32))
 	}
-	c.take(k, epoch)
+	c.letGoAll()
 }
 
-func (c *client) any() {
-	epoch := c.w.epoch()
-	k, err := c.Connect(within(time.Second), "soft:chaos", ivt.Any(2))
-	if err != nil {
-		c.expect(err)
-		return
+// timely makes one call, which has so long.
+func (c *client) timely(call func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return call(ctx)
+}
+
+// act does one thing of those whose shares of 32 are these.
+func (c *client) act(choice int) {
+	switch {
+	case choice < 9:
+		c.connect([]int{c.vector()})
+	case choice < 10:
+		c.connect([]int{c.vector()}, ivt.WaitFor(300*time.Millisecond))
+	case choice < 12:
+		c.connectAll()
+	case choice < 14:
+		c.any()
+	case choice < 15:
+		c.share()
+	case choice < 17:
+		c.expect(c.timely(func(ctx context.Context) error { return c.Raise(ctx, name(c.vector()), 1+c.r.Uint64N(3)) }))
+	case choice < 18:
+		c.maskOne()
+	case choice < 19:
+		if len(c.held) > 0 {
+			k := c.held[c.r.IntN(len(c.held))].c
+			c.expect(c.timely(func(ctx context.Context) error { return k.SetSuccessor(ctx, os.Getppid()) }))
+		}
+	case choice < 20:
+		c.rude()
+	case choice < 25:
+		c.look(c.vector())
+	case len(c.held) > 0:
+		c.letGo(c.r.IntN(len(c.held)))
 	}
-	c.take(k, epoch)
 }
 
-func (c *client) share() {
-	k, err := c.Connect(within(time.Second), fmt.Sprintf("soft:shared/%d", c.r.IntN(4)), ivt.Shared())
-	if err != nil {
-		c.expect(err)
-		return
+func (c *client) connectAll() {
+	v, w := c.vector(), c.vector()
+	if v == w {
+		w = v ^ 1
 	}
-	c.held = append(c.held, holding{c: k, v: -1})
+	c.connect([]int{v, w})
 }
 
-func (c *client) take(k *ivt.Connection, epoch uint64) {
-	for _, v := range k.Vectors() {
-		c.held = append(c.held, holding{k, v.Index, c.w.own(v.Index, epoch)})
-	}
-}
-
-// letGo ends the oldest connection, sometimes by closing it without a word.
-func (c *client) letGo() {
+func (c *client) maskOne() {
 	if len(c.held) == 0 {
 		return
 	}
-	k := c.held[0].c
-	var rest []holding
-	for _, h := range c.held {
-		if h.c != k {
-			rest = append(rest, h)
-		} else if h.v >= 0 {
-			c.w.disown(h.v, h.mine)
-		}
-	}
-	c.held = rest
-	c.expect(k.Disconnect(within(time.Second)))
+	h := c.held[c.r.IntN(len(c.held))]
+	v := h.c.Vectors()[c.r.IntN(len(h.c.Vectors()))]
+	c.expect(c.timely(func(ctx context.Context) error { return h.c.Mask(ctx, v) }))
+	c.expect(c.timely(func(ctx context.Context) error { return h.c.Unmask(ctx, v) }))
 }
 
-// halfClosed leaves sessions behind that are no use to anybody.
-func (c *client) halfClosed() {
+// connect claims vectors. Of a refusal each is told whether it was in the way: rule 1 wants all that were.
+func (c *client) connect(vectors []int, options ...ivt.Option) {
+	grant := c.number<<32 | c.calls
+	names, entries := make([]string, len(vectors)), make([]int, len(vectors))
+	for i, v := range vectors {
+		names[i], entries[i] = name(v), c.journal.begin(connects, c.round, uint64(v), grant)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	k, err := c.ConnectAll(ctx, names, options...)
+	now := kernel.Monotonic()
+	var refusal *irq.Error
+	errors.As(err, &refusal)
+	for i := range vectors {
+		c.journal.end(entries[i], connected(err, refusal, names[i]), now)
+	}
+	c.taken(k, err, vectors, grant)
+}
+
+// connected is what the answer to a connect says of one vector.
+func connected(err error, refusal *irq.Error, name string) outcome {
+	switch {
+	case err == nil:
+		return done
+	case refusal == nil || refusal.Err != nil:
+		return unclear
+	case refusal.Code == irq.ErrAlreadyConnected || refusal.Code == irq.ErrStillConnected:
+		if slices.ContainsFunc(refusal.Conflicts, func(x irq.Conflict) bool { return x.Vector.String() == name }) {
+			return refused
+		}
+		return free
+	case refusal.Code == irq.ErrTimeout:
+		return nothing
+	}
+	return passing
+}
+
+func (c *client) any() {
+	grant := c.number<<32 | c.calls
+	entries := []int{c.journal.begin(connects, c.round, anyVector, grant), c.journal.begin(connects, c.round, anyVector, grant)}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	k, err := c.Connect(ctx, source(c.round), ivt.Any(2))
+	now := kernel.Monotonic()
+	var vectors []int
+	if err == nil {
+		for i, v := range k.Vectors() {
+			vectors = append(vectors, int(c.round%rounds)*perRound+v.Index)
+			c.journal.word(entries[i], wordVector).Store(uint64(vectors[i]))
+		}
+	}
+	o := done
+	var refusal *irq.Error
+	switch errors.As(err, &refusal); {
+	case err == nil:
+	case refusal != nil && refusal.Reason == irq.ReasonNotEnoughVectors:
+		o = nothing
+	case refusal != nil && refusal.Err == nil:
+		o = passing
+	default:
+		o = unclear
+	}
+	for _, i := range entries {
+		c.journal.end(i, o, now)
+	}
+	c.taken(k, err, vectors, grant)
+}
+
+func (c *client) share() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	k, err := c.Connect(ctx, fmt.Sprintf("soft:shared/%d", c.r.IntN(4)), ivt.Shared())
+	c.taken(k, err, nil, 0)
+}
+
+// taken keeps what was granted.
+func (c *client) taken(k *ivt.Connection, err error, vectors []int, grant uint64) {
+	if err != nil {
+		c.expect(err)
+		return
+	}
+	h := holding{c: k, vectors: vectors, grant: grant}
+	for _, v := range vectors {
+		h.claims = append(h.claims, c.w.own(v, k))
+	}
+	c.held = append(c.held, h)
+}
+
+func (c *client) letGoAll() {
+	for len(c.held) > 0 {
+		c.letGo(0)
+	}
+}
+
+// letGo ends a connection.
+func (c *client) letGo(n int) {
+	h := c.held[n]
+	c.held = slices.Delete(c.held, n, n+1)
+	var entries []int
+	for i, v := range h.vectors {
+		c.w.disown(v, h.claims[i], h.c)
+	}
+	for _, v := range h.vectors {
+		entries = append(entries, c.journal.begin(disconnects, c.round, uint64(v), h.grant))
+	}
+	err := c.timely(h.c.Disconnect)
+	now, o := kernel.Monotonic(), done
+	switch {
+	case errors.Is(err, irq.ErrNotConnected):
+		o = lost
+		if c.w.word(atLost).Add(1) < 20 {
+			fmt.Fprintf(os.Stderr, "client %d (pid %d, few descriptors: %t) at %d: lost: %v\n", c.number, os.Getpid(), c.poor, now, err)
+		}
+	case err != nil:
+		o = unclear
+	}
+	for _, i := range entries {
+		c.journal.end(i, o, now)
+	}
+	c.expect(err)
+}
+
+// look asks who has a vector.
+func (c *client) look(v int) {
+	i := c.journal.begin(looks, c.round, uint64(v), 0)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	info, err := c.Lookup(ctx, name(v))
+	o := nothing
+	switch {
+	case err != nil:
+	case info.State == irq.StateFree:
+		o = free
+	case len(info.Holders) == 1:
+		o = held
+		c.journal.word(i, wordHolder).Store(uint64(info.Holders[0].PID))
+	case len(info.Holders) > 1:
+		o = held // by nobody that there is
+		c.journal.word(i, wordHolder).Store(1 << 40)
+	}
+	c.journal.end(i, o, kernel.Monotonic())
+	c.expect(err)
+}
+
+// rude leaves sessions behind that are no use to anybody: half closed, half said, garbage, never read.
+func (c *client) rude() {
 	conn, err := net.Dial("unix", c.Socket())
 	if err != nil {
 		return
 	}
-	conn.Write([]byte(`{"method":"io.ivtd.interrupts.Connect","parameters":{"vectors":["soft:chaos/3"`))
-	conn.(*net.UnixConn).CloseWrite()
+	half := `{"method":"io.ivtd.interrupts.Connect","parameters":{"vectors":["soft:shared/3"`
+	switch c.r.IntN(5) {
+	case 0:
+		conn.Write([]byte(half))
+		conn.(*net.UnixConn).CloseWrite()
+	case 1:
+		conn.Write([]byte(half))
+	case 2:
+		conn.Write([]byte("\xff\x00{}\x00[[[[[[[[\x00\"\x1b[2J\""))
+	case 3:
+		conn.(*net.UnixConn).CloseRead()
+		conn.Write([]byte(half + "]}}\x00"))
+	case 4:
+		conn.SetWriteDeadline(time.Now().Add(time.Millisecond))
+		conn.Write([]byte(strings.Repeat(`{"method":"io.ivtd.interrupts.List","parameters":{}}`+"\x00", 100)))
+	}
 	if c.raw = append(c.raw, conn); len(c.raw) > 4 {
 		c.raw[0].Close()
 		c.raw = c.raw[1:]
@@ -150,16 +315,21 @@ func (c *client) expect(err error) {
 			return
 		}
 	}
-	c.w.word(atFailed).Add(1)
-	fmt.Fprintln(os.Stderr, "client:", err)
+	if c.poor || errors.Is(err, syscall.EMFILE) {
+		c.w.word(atPoor).Add(1)
+		return
+	}
+	if c.w.word(atFailed).Add(1) < 20 {
+		fmt.Fprintln(os.Stderr, "client:", err)
+	}
 }
 
 // sentinel holds one vector as long as there is an ivtd, and notes what was rung when it was woken.
 func (c *client) sentinel(n int) {
 	for {
-		k, err := c.Connect(within(10*time.Second), watched(n), ivt.Wait())
+		k, err := c.Connect(context.Background(), watched(n), ivt.WaitFor(patience))
 		if err != nil {
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // ivtd is away
 			continue
 		}
 		for {
@@ -168,39 +338,5 @@ func (c *client) sentinel(n int) {
 				break
 			}
 		}
-	}
-}
-
-// An operation is what a checked client did, for the model.
-type operation struct {
-	Client, Vector int
-	Connect        bool
-	Granted        bool
-	Unknown        bool // nobody can say whether it took effect
-	Call, Return   int64
-}
-
-// checked connects and disconnects a few vectors as fast as it can, and writes down what came of it.
-func (c *client) checked(n int, out *json.Encoder) {
-	for epoch := c.w.epoch(); epoch > 0; epoch = c.w.epoch() {
-		v := c.r.IntN(3)
-		o := operation{Client: n, Vector: v, Connect: true, Call: kernel.Monotonic()}
-		k, err := c.Connect(within(20*time.Second), fmt.Sprintf("soft:checked/%d", v))
-		o.Return, o.Granted = kernel.Monotonic(), err == nil
-		o.Unknown = err != nil && !errors.Is(err, irq.ErrAlreadyConnected) && !errors.Is(err, irq.ErrStillConnected)
-		out.Encode(o)
-		c.w.word(atOps).Add(1)
-		if err != nil {
-			c.expect(err)
-			continue
-		}
-		mine := c.w.own(atChecked+v, epoch)
-		c.w.disown(atChecked+v, mine)
-		o = operation{Client: n, Vector: v, Call: kernel.Monotonic()}
-		err = k.Disconnect(within(20 * time.Second))
-		o.Return, o.Granted = kernel.Monotonic(), err == nil
-		o.Unknown = err != nil
-		out.Encode(o)
-		c.w.word(atOps).Add(1)
 	}
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +15,161 @@ import (
 
 	"github.com/ivtd/ivt"
 )
+
+// quiet measures what is to be measured while nothing else happens.
+func (c *chaos) quiet() error {
+	times, err := c.connecting(c.samples)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("in quiet: connect + disconnect   %s of %d\n", quantiles(times), len(times))
+	if times, err = c.releases(50); err != nil {
+		return err
+	}
+	fmt.Printf("in quiet: release after a death  %s of %d (goal: p99 10ms)\n", quantiles(times), len(times))
+	return c.crowded()
+}
+
+// loadedReleases measures releases while clients go on.
+func (c *chaos) loadedReleases() error {
+	times, err := c.releases(20)
+	if err == nil {
+		fmt.Printf("under load: release after a death %s of %d, beside %d clients without pause\n", quantiles(times), len(times), actorCount)
+	}
+	return err
+}
+
+// quantiles are p50, p99 and the longest.
+func quantiles(times []time.Duration) string {
+	if len(times) == 0 {
+		return "never"
+	}
+	sorted := slices.Clone(times)
+	slices.Sort(sorted)
+	round := func(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
+	return fmt.Sprintf("p50 %v, p99 %v, longest %v", round(sorted[len(sorted)/2]), round(sorted[len(sorted)*99/100]), round(sorted[len(sorted)-1]))
+}
+
+func p99(times []time.Duration) time.Duration {
+	sorted := slices.Clone(times)
+	slices.Sort(sorted)
+	return sorted[len(sorted)*99/100]
+}
+
+// connecting times connect and disconnect on one session.
+func (c *chaos) connecting(n int) (times []time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for range n {
+		from := time.Now()
+		k, err := c.client.Connect(ctx, "soft:crowd/1")
+		if err == nil {
+			err = k.Disconnect(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		times = append(times, time.Since(from))
+	}
+	return times, nil
+}
+
+// releases measures from the death of a holder to the grant for who waits.
+func (c *chaos) releases(n int) (all []time.Duration, err error) {
+	for range n {
+		d, err := c.release()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+func (c *chaos) release() (time.Duration, error) {
+	holder := c.start("crowd", 1)
+	defer func() { holder.Process.Kill(); holder.Wait() }()
+	if err := c.held(1); err != nil {
+		return 0, err
+	}
+	granted := make(chan error, 1)
+	var at time.Time
+	go func() {
+		k, err := c.client.Connect(context.Background(), "soft:crowd/10000", ivt.WaitFor(patience))
+		if at = time.Now(); err == nil {
+			err = k.Disconnect(within(patience))
+		}
+		granted <- err
+	}()
+	for waiting := 0; waiting == 0; {
+		i, err := c.client.Lookup(within(patience), "soft:crowd/10000")
+		if err != nil {
+			return 0, err
+		}
+		waiting = i.Waiting
+	}
+	from := time.Now()
+	syscall.Kill(holder.Process.Pid, syscall.SIGKILL)
+	err := <-granted
+	return at.Sub(from), err
+}
+
+// held waits until so many of the crowd's vectors are held.
+func (c *chaos) held(n int) error {
+	var last error
+	for end := time.Now().Add(120 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Microsecond) {
+		i, err := c.client.Lookup(within(patience), fmt.Sprintf("soft:crowd/%d", 10000+n-1))
+		if err == nil && len(i.Holders) == 1 {
+			return nil
+		}
+		last = err
+	}
+	return fmt.Errorf("a crowd of %d never came to be: %w", n, last)
+}
+
+// crowd holds n vectors until it is killed.
+func (c *client) crowd(n int) error {
+	for i := range n {
+		if _, err := c.Connect(within(patience), fmt.Sprintf("soft:crowd/%d", (10000+i)%20000)); err != nil {
+			return fmt.Errorf("%d of %d: %w", i, n, err)
+		}
+	}
+	select {}
+}
+
+// crowded measures how long ivtd is away with as many connections as descriptors allow, and what one costs.
+func (c *chaos) crowded() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	n := c.connections
+	if n == 0 {
+		n = min(10_000, (int(limit.Max)-500)/2)
+	}
+	before := c.measure()
+	crowd := c.start("crowd", n)
+	defer func() { crowd.Process.Kill(); crowd.Wait() }()
+	if err := c.held(n); err != nil {
+		return err
+	}
+	with := c.measure()
+	fmt.Printf("in quiet: a connection takes     %d bytes of ivtd (Pss of worker and keeper, garbage included), %.1f descriptors of its worker, %.1f of its keeper\n",
+		(with.kilobytes-before.kilobytes)*1024/n, float64(with.workerFiles-before.workerFiles)/float64(n), float64(with.keeperFiles-before.keeperFiles)/float64(n))
+	c.workerGaps = nil
+	for range 5 {
+		if err := c.killWorker(); err != nil {
+			return err
+		}
+		if err := c.held(n); err != nil {
+			return fmt.Errorf("after the kill: %w", err)
+		}
+	}
+	c.workerKills -= 5
+	fmt.Printf("in quiet: serving again after a kill %s of %d, with %d connections, RLIMIT_NOFILE %d (goal: 100ms)\n", quantiles(c.workerGaps), len(c.workerGaps), n, limit.Max)
+	c.gaps, c.workerGaps = nil, nil
+	return nil
+}
 
 // A measure is what keeper and worker use.
 type measure struct{ keeperFiles, workerFiles, threads, kilobytes int }
@@ -26,23 +183,9 @@ func (c *chaos) measure() measure {
 	if err != nil {
 		return measure{}
 	}
-	keeper := c.ivtd.Process.Pid
+	keeper := c.keeper()
 	return measure{files(keeper), files(s.PID), field(keeper, "status", "Threads:") + field(s.PID, "status", "Threads:"),
 		field(keeper, "smaps_rollup", "Pss:") + field(s.PID, "smaps_rollup", "Pss:")}
-}
-
-// settled is measure when nobody but the sentinels holds anything.
-func (c *chaos) settled() (m measure, err error) {
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		s, err := c.status()
-		if err != nil {
-			return m, err
-		}
-		if s.Connections <= sentinels+3 && s.Waiting == 0 { // the checked clients go on at first
-			return c.measure(), nil
-		}
-	}
-	return m, errors.New("connections of clients that are gone are left")
 }
 
 func files(pid int) int {
@@ -61,90 +204,25 @@ func field(pid int, file, name string) int {
 	return n
 }
 
-// releases measures from the death of a holder to the grant for who waits.
-func (c *chaos) releases(n int) (string, error) {
-	var all []time.Duration
-	for range n {
-		holder := c.start("crowd", 1)
-		if err := c.held(1); err != nil {
-			return "", err
-		}
-		granted := make(chan error, 1)
-		var at time.Time
-		go func() {
-			k, err := c.client.Connect(within(20*time.Second), "soft:crowd/10000", ivt.Wait())
-			if at = time.Now(); err == nil {
-				err = k.Disconnect(within(time.Second))
-			}
-			granted <- err
-		}()
-		for s, err := c.status(); s.Waiting == 0; s, err = c.status() {
-			if err != nil {
-				return "", err
-			}
-		}
-		from := time.Now()
-		syscall.Kill(holder.Process.Pid, syscall.SIGKILL)
-		if err := <-granted; err != nil {
-			return "", err
-		}
-		all = append(all, at.Sub(from))
-		holder.Wait()
+// verdict prints what the load came to, and is an error if something was violated.
+func (c *chaos) verdict() error {
+	w := c.w
+	log, _ := os.ReadFile(filepath.Join(c.folder, "log"))
+	calls := w.word(atCalls).Load()
+	fmt.Printf("calls of all clients             %d in %v\n", calls, c.loadTook.Round(time.Second))
+	fmt.Printf("calls judged by the model        %d in %d rounds, violations %d, rounds too long to judge %d\n", c.judged, c.counts.rounds, c.illegal, c.unjudged)
+	fmt.Printf("double holders by the witness    %d\n", w.word(atDouble).Load())
+	fmt.Printf("errors that nobody may see       %d (and %d of clients that had no descriptors of their own)\n", w.word(atFailed).Load(), w.word(atPoor).Load())
+	fmt.Printf("killed: worker %d, keeper %d (a descriptor store stands in for systemd's) and %d (without one), clients %d\n", c.workerKills, c.keeperKills, c.anewKills, c.clientKills)
+	fmt.Printf("stopped: clients %d, ivtd %d; short of descriptors: clients %d, ivtd %d; of memory: ivtd %d, of which it died %d; disk full %d (file system of its own: %t)\n",
+		c.stops, c.workerStops, c.counts.poor, c.squeezes, c.starved, c.memoryDeaths, c.fullDisks, c.small)
+	fmt.Printf("connections that a keeper's death cost %d\n", w.word(atLost).Load())
+	fmt.Printf("final wakes                      %d, missed %d\n", c.counts.wakes, c.missedWakes)
+	fmt.Printf("under load: serving again after a kill of the worker %s\n", quantiles(c.workerGaps))
+	fmt.Printf("under load: serving again after a kill of the keeper %s\n", quantiles(c.keeperGaps))
+	fmt.Printf("log of ivtd                      %d bytes\n", len(log))
+	if c.illegal > 0 || w.word(atDouble).Load() > 0 || w.word(atFailed).Load() > 0 || c.missedWakes > 0 {
+		return errors.Join(errViolated, os.WriteFile("bin/chaos.log", log, 0o600))
 	}
-	slices.Sort(all)
-	return fmt.Sprintf("release after a holder's death   p50 %v, p99 %v, under load", all[len(all)/2].Round(10*time.Microsecond), all[len(all)*99/100].Round(10*time.Microsecond)), nil
-}
-
-// held waits until so many of the crowd's vectors are held.
-func (c *chaos) held(n int) error {
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		i, err := c.client.Lookup(within(time.Second), fmt.Sprintf("soft:crowd/%d", 10000+n-1))
-		if err == nil && len(i.Holders) == 1 {
-			return nil
-		}
-	}
-	return fmt.Errorf("a crowd of %d never came to be", n)
-}
-
-// crowd holds n vectors until it is killed.
-func (c *client) crowd(n int) error {
-	for i := range n {
-		if _, err := c.Connect(within(20*time.Second), fmt.Sprintf("soft:crowd/%d", 10000+i)); err != nil {
-			return err
-		}
-	}
-	select {}
-}
-
-// crowded measures how long ivtd is away with as many connections as descriptors allow.
-func (c *chaos) crowded() (string, error) {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return "", err
-	}
-	n := min(9000, (int(limit.Max)-500)/4)
-	if text := os.Getenv("CONNECTIONS"); text != "" {
-		n, _ = strconv.Atoi(text)
-	}
-	before := c.measure()
-	crowd := c.start("crowd", n)
-	defer func() { crowd.Process.Kill(); crowd.Wait() }()
-	if err := c.held(n); err != nil {
-		return "", err
-	}
-	with := c.measure()
-	var all []time.Duration
-	for range 5 {
-		if err := c.killWorker(); err != nil {
-			return "", err
-		}
-		last := c.gaps[len(c.gaps)-1]
-		all = append(all, time.Duration(last.to-last.from))
-		if err := c.held(n); err != nil {
-			return "", fmt.Errorf("after the kill: %w", err)
-		}
-	}
-	slices.Sort(all)
-	return fmt.Sprintf("serving again after a kill       %v (median of 5, slowest %v) with %d connections, RLIMIT_NOFILE %d\nmemory of ivtd                   %d bytes a connection",
-		all[2].Round(time.Millisecond), all[4].Round(time.Millisecond), n, limit.Max, (with.kilobytes-before.kilobytes)*1024/n), nil
+	return nil
 }

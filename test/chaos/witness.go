@@ -1,32 +1,45 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
+	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/internal/kernel"
 )
 
-// The witness is memory that all processes share and ivtd knows nothing of. Who is granted a vector puts itself there by
-// compare-and-swap, and takes itself out before it lets go: a failure is a double holder.
-type witness struct{ b []byte }
+// The witness is memory that all processes share and ivtd knows nothing of. Who is granted a vector puts itself there in
+// the place of whoever stood there, and takes itself out before it lets go. Who is not there any more by then is either
+// over, as its lifeline says, or there are two holders.
+type witness struct {
+	b    []byte
+	mine uint64 // the last claim
+}
 
 // What stands where, in words of 8 bytes.
 const (
-	atEpoch   = 0 // counts the keepers
-	atOps     = 1 // operations of all clients
-	atDouble  = 2 // double holders
-	atFailed  = 3 // operations that ended as none may
+	atCalls   = 0 // of all clients
+	atDouble  = 1 // double holders
+	atFailed  = 2 // calls that ended as none may
+	atRound   = 3 // in which clients are to be
+	atPoor    = 4 // calls that failed for want of the client's own descriptors
+	atLost    = 5 // connections that a client found over
 	atRung    = 16
 	atSeen    = 32 // what a sentinel had read of atRung when it was last woken
-	atOwner   = 64
-	atChecked = 64 // after atOwner: the owners of soft:checked
+	atSlot    = 64 // round in which a client is, by its slot
+	atOwner   = 128
 	sentinels = 4
+	slots     = 32
 	size      = 4096
 )
+
+// certain is the bit of a claim whose maker has made sure that it lives: 200 ms later its lifeline had not hung up.
+const certain = 1 << 63
 
 func openWitness(path string) (*witness, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -41,40 +54,62 @@ func openWitness(path string) (*witness, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &witness{b}, nil
+	return &witness{b: b}, nil
 }
 
 func (w *witness) word(i int) *atomic.Uint64 { return kernel.Word64(w.b, 8*i) }
 
-// epoch is the number of the present keeper. Each has a registry of its own: what one grants says nothing of the others.
-func (w *witness) epoch() uint64 { return w.word(atEpoch).Load() }
-
-// own says that this process has been granted v, by a call that began in an epoch. If another one began meanwhile
-// nobody can say whose the grant is: it counts for neither, and the lifeline of a former one has hung up.
-func (w *witness) own(v int, epoch uint64) (mine uint64) {
-	mine = epoch<<32 | uint64(os.Getpid())
-	for w.epoch() == epoch {
-		other := w.word(atOwner + v).Load()
-		if other != 0 && other>>32 == mine>>32 && alive(int(uint32(other))) {
-			w.word(atDouble).Add(1)
-			fmt.Fprintf(os.Stderr, "DOUBLE HOLDER of %d: %d and %d\n", v, os.Getpid(), uint32(other))
-			return 0
-		}
-		if w.word(atOwner+v).CompareAndSwap(other, mine) {
-			return mine
-		}
+// own says that this process has been granted v by k. The claim it returns is 0 if k turned out to be over. One of the two
+// that meet here is over if all is well: who comes later makes sure first that it is not itself.
+func (w *witness) own(v int, k *ivt.Connection) (claim uint64) {
+	w.mine++
+	claim = uint64(os.Getpid())<<32 | w.mine&(1<<30-1)
+	other := w.word(atOwner + v).Swap(claim)
+	if other == 0 || !alive(int(other&^certain>>32)) {
+		return claim
 	}
-	return 0
+	if over(k, 200*time.Millisecond) {
+		w.word(atOwner+v).CompareAndSwap(claim, other)
+		return 0
+	}
+	w.word(atOwner+v).CompareAndSwap(claim, claim|certain)
+	return claim | certain
 }
 
 // disown goes before every way of letting go.
-func (w *witness) disown(v int, mine uint64) { w.word(atOwner+v).CompareAndSwap(mine, 0) }
+func (w *witness) disown(v int, claim uint64, k *ivt.Connection) {
+	word := w.word(atOwner + v)
+	if claim == 0 || word.CompareAndSwap(claim, 0) {
+		return
+	}
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		if over(k, 10*time.Millisecond) || word.CompareAndSwap(claim, 0) {
+			return
+		}
+	}
+	if other := word.Load(); other&certain != 0 || other == 0 {
+		w.word(atDouble).Add(1)
+		fmt.Fprintf(os.Stderr, "DOUBLE HOLDER of %d: %d, and after it %d, with the first one's lifeline up\n", v, os.Getpid(), other&^certain>>32)
+	}
+}
+
+// over reports whether a connection ends within d.
+func over(k *ivt.Connection, d time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	select {
+	case <-k.Done():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
 // exiting is PF_EXITING (include/linux/sched.h), in the flags of proc_pid_stat(5), field 9.
 const exiting = 0x4
 
-// alive reports whether a process runs; one that is dead and not yet waited for does not, and neither does one that is on its way
-// out: a dying process closes its files first, by which its vectors are free (rule 6), and is a zombie only later.
+// alive reports whether a process runs; one that is dead and not yet waited for does not, and neither does one that is on
+// its way out: a dying process closes its files first, by which its vectors are free (rule 6), and is a zombie only later.
 func alive(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
