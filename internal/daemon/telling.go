@@ -11,7 +11,7 @@ import (
 
 // beatTime is how long at most a watcher waits for the second of two events. Without it each event would cost a
 // system call and a wake-up for each watcher: fifty of them, at a thousand events a second, a third of a core.
-const beatTime = 20 * time.Millisecond
+const beatTime = 50 * time.Millisecond
 
 // A beat lets those wait together who were told something just now, so that the machine wakes once for all.
 type beat struct {
