@@ -45,6 +45,11 @@ type ringer struct {
 func (b *bench) ring(program string, out, in *os.File, n, size int) (*ringer, error) {
 	c := exec.Command(program, "ring", "3", "4", strconv.Itoa(n), strconv.Itoa(size))
 	c.ExtraFiles = []*os.File{out, in}
+	return b.asking(c)
+}
+
+// asking starts a C program that measures once for each line on its standard input.
+func (b *bench) asking(c *exec.Cmd) (*ringer, error) {
 	c.Stderr = os.Stderr
 	orders, stdin, err := os.Pipe()
 	if err != nil {
