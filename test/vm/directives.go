@@ -12,6 +12,7 @@ import (
 // comment.
 type directives struct {
 	programs, files, kernels []string
+	hosts, python            []string
 	run, init                string
 	noIOMMU                  bool
 }
@@ -48,6 +49,10 @@ func (d *directives) set(words []string) error {
 		d.programs = append(d.programs, values...)
 	case "file":
 		d.files = append(d.files, values...)
+	case "host":
+		d.hosts = append(d.hosts, values...)
+	case "python":
+		d.python = append(d.python, values...)
 	case "kernel":
 		d.kernels = append(d.kernels, values...)
 	case "run":

@@ -18,12 +18,15 @@ func TestDirectives(t *testing.T) {
 		{name: "all", text: `package x
 //vm:program ./cmd/ivt ./cmd/ivtd
 //vm:file a.service
+//vm:host od dd
+//vm:python json socket
 //vm:kernel own 7
 //vm:run ^TestVM
 //vm:iommu off
 //vm:init systemd
 `, want: directives{
 			programs: []string{"./cmd/ivt", "./cmd/ivtd"}, files: []string{"a.service"},
+			hosts: []string{"od", "dd"}, python: []string{"json", "socket"},
 			kernels: []string{"own", "7"}, run: "^TestVM", noIOMMU: true, init: "systemd",
 		}},
 		{name: "unknown", text: "package x\n\n//vm:kernle own\n", err: "x_test.go:3: unknown //vm:kernle"},

@@ -13,6 +13,8 @@
 //
 //	//vm:program ./cmd/ivtd ./examples/deaf   programs to build and put into /work/bin (Go, or a folder of C or Rust files)
 //	//vm:file testdata/ivtd.service           files to put beside the test
+//	//vm:host od dd                           programs of this machine, into /work/host, with their libraries
+//	//vm:python json socket                   its python3, likewise, with what these modules import
 //	//vm:kernel own 7                         only these kernels
 //	//vm:run ^TestVM                          only these tests
 //	//vm:iommu off                            a machine without IOMMU

@@ -108,6 +108,9 @@ func addTest(a *cpio.Archive, t *unit, i int) (wire.Test, error) {
 			return run, err
 		}
 	}
+	if err := t.host.add(a); err != nil {
+		return run, err
+	}
 	for _, f := range t.files() {
 		rel, err := filepath.Rel(t.pkg.Dir, f)
 		if err != nil {

@@ -198,6 +198,7 @@ type unit struct {
 	binary   string
 	programs []string
 	args     []string
+	host     hostFiles
 	rootfs   string // of systemd, or ""
 	key      string // of the result, by content
 	faults   int    // of QEMU's own, see qemuFault
@@ -221,6 +222,9 @@ func (s *suite) unit(ctx context.Context, k *kernels.Kernel, p testPackage) (*un
 			return nil, err
 		}
 		u.programs = append(u.programs, built...)
+	}
+	if u.host, err = fromHost(ctx, p.directives, s.tmp); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.ImportPath, err)
 	}
 	u.key, err = s.key(k, u)
 	return u, err
@@ -252,6 +256,9 @@ func (s *suite) key(k *kernels.Kernel, u *unit) (string, error) {
 	}
 	h := sha256.New()
 	fmt.Fprintln(h, identity, u.kind(), u.args, users, groups, load, u.rootfs, vmService, masked)
+	if err := u.host.hash(h); err != nil {
+		return "", err
+	}
 	err = hashFiles(h, append(append(u.files(), u.programs...), u.binary, s.base.init, s.base.busybox)...)
 	return fmt.Sprintf("%.16x", h.Sum(nil)), err
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -79,8 +80,8 @@ func serve(t *testing.T, policy string, replace ...string) *served {
 	return d
 }
 
-// driver is a running program.
-type driver struct {
+// program is a running one.
+type program struct {
 	*exec.Cmd
 	t     *testing.T
 	in    io.WriteCloser
@@ -92,9 +93,9 @@ type driver struct {
 }
 
 // start runs a program as a user. Its output, both streams, is read line by line.
-func (d *served) start(uid uint32, words ...string) *driver {
+func (d *served) start(uid uint32, words ...string) *program {
 	d.t.Helper()
-	p := &driver{Cmd: exec.Command(words[0], words[1:]...), t: d.t, lines: make(chan string, 1000), over: make(chan struct{})}
+	p := &program{Cmd: exec.Command(words[0], words[1:]...), t: d.t, lines: make(chan string, 1000), over: make(chan struct{})}
 	p.Env = append(os.Environ(), "IVT_SOCKET="+d.socket)
 	p.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, NoSetGroups: false}}
 	out, in, err := os.Pipe()
@@ -122,7 +123,7 @@ func (d *served) start(uid uint32, words ...string) *driver {
 	return p
 }
 
-func (p *driver) read(out *os.File) {
+func (p *program) read(out *os.File) {
 	defer out.Close()
 	for s := bufio.NewScanner(out); s.Scan(); {
 		p.mu.Lock()
@@ -136,7 +137,7 @@ func (p *driver) read(out *os.File) {
 }
 
 // says waits for the next line, which must be that one.
-func (p *driver) says(format string, args ...any) {
+func (p *program) says(format string, args ...any) {
 	p.t.Helper()
 	want := fmt.Sprintf(format, args...)
 	if got := p.line(); got != want {
@@ -145,7 +146,7 @@ func (p *driver) says(format string, args ...any) {
 }
 
 // line waits for the next line.
-func (p *driver) line() string {
+func (p *program) line() string {
 	p.t.Helper()
 	select {
 	case line, ok := <-p.lines:
@@ -160,7 +161,7 @@ func (p *driver) line() string {
 }
 
 // tell writes a line to it.
-func (p *driver) tell(line string) {
+func (p *program) tell(line string) {
 	p.t.Helper()
 	if _, err := io.WriteString(p.in, line+"\n"); err != nil {
 		p.t.Fatal(err)
@@ -168,7 +169,7 @@ func (p *driver) tell(line string) {
 }
 
 // ended waits for its end and returns its exit status, or -1 if a signal ended it.
-func (p *driver) ended() int {
+func (p *program) ended() int {
 	p.t.Helper()
 	select {
 	case <-p.over:
@@ -179,7 +180,7 @@ func (p *driver) ended() int {
 }
 
 // kill kills it as kill -9 does.
-func (p *driver) kill() {
+func (p *program) kill() {
 	p.t.Helper()
 	p.Process.Kill()
 	<-p.over
@@ -208,4 +209,18 @@ func (d *served) free(vector string) {
 		v, err := d.client.Lookup(d.t.Context(), vector)
 		return err == nil && v.State == "free"
 	})
+}
+
+// rung waits for one interrupt of each vector, in any order: who comes after another holder, and whose device was reset, is rung
+// in doubt.
+func (p *program) rung(vectors ...string) {
+	p.t.Helper()
+	for len(vectors) > 0 {
+		line := p.line()
+		i := slices.Index(vectors, strings.TrimPrefix(line, "interrupt "))
+		if i < 0 {
+			p.t.Fatalf("%s says %q, which is none of %v", p.Args[0], line, vectors)
+		}
+		vectors = slices.Delete(vectors, i, i+1)
+	}
 }
