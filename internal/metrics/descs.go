@@ -1,42 +1,46 @@
 package metrics
 
-import "github.com/ivtd/ivt/irq"
+import (
+	"slices"
+
+	"github.com/ivtd/ivt/irq"
+)
 
 var (
 	vectorLabels = []string{"source", "vector"}
 
-	buildDesc = desc("build_info", "Always 1; the version is a label.", "version")
+	buildDesc = &Desc{"ivt_build_info", "Always 1; the version is a label.", []string{"version"}}
 
-	connectionsDesc = desc("connections", "Connections, those in their grace included.")
-	orphansDesc     = desc("orphaned_connections", "Connections whose holder is gone and whose grace runs.")
-	waitingDesc     = desc("waiting_requests", "Requests that wait for vectors.")
-	sessionsDesc    = desc("sessions", "Sessions that are open.")
-	sourcesDesc     = desc("sources", "Sources that are attached.")
-	vectorsDesc     = desc("vectors", "Vectors of attached sources.")
-	beyondDesc      = desc("vectors_without_series", "Vectors that are held and have no series of their own, because there are too many.")
-	refusalsDesc    = desc("refusals_total", "Requests that were refused, by Windows error code.", "code", "name")
-	stormsDesc      = desc("storms_total", "Vectors masked because of unproductive interrupts.")
-	ringsDesc       = desc("rings_total", "Holders woken once more because in doubt.")
-	lostDesc        = desc("lost_interrupts_total", "Interrupts that the kernel dropped before ivt saw them.")
-	overdueDesc     = desc("overdue_holders_total", "Holders that kept a level line masked beyond the deadline.")
-	eventsDesc      = desc("events_total", "Events of history.")
-	workersDesc     = desc("worker_starts_total", "Workers that the keeper has started.")
-	adoptedDesc     = desc("adopted_connections", "Connections of its predecessor, by what the present worker did with them at its start.", "outcome")
+	connectionsDesc = &Desc{"ivt_connections", "Connections, those in their grace included.", nil}
+	orphansDesc     = &Desc{"ivt_orphaned_connections", "Connections whose holder is gone and whose grace runs.", nil}
+	waitingDesc     = &Desc{"ivt_waiting_requests", "Requests that wait for vectors.", nil}
+	sessionsDesc    = &Desc{"ivt_sessions", "Sessions that are open.", nil}
+	sourcesDesc     = &Desc{"ivt_sources", "Sources that are attached.", nil}
+	vectorsDesc     = &Desc{"ivt_vectors", "Vectors of attached sources.", nil}
+	beyondDesc      = &Desc{"ivt_vectors_without_series", "Vectors that are held and have no series of their own, because there are too many.", nil}
+	refusalsDesc    = &Desc{"ivt_refusals_total", "Requests that were refused, by Windows error code.", []string{"code", "name"}}
+	stormsDesc      = &Desc{"ivt_storms_total", "Vectors masked because of unproductive interrupts.", nil}
+	ringsDesc       = &Desc{"ivt_rings_total", "Holders woken once more because in doubt.", nil}
+	lostDesc        = &Desc{"ivt_lost_interrupts_total", "Interrupts that the kernel dropped before ivt saw them.", nil}
+	overdueDesc     = &Desc{"ivt_overdue_holders_total", "Holders that kept a level line masked beyond the deadline.", nil}
+	eventsDesc      = &Desc{"ivt_events_total", "Events of history.", nil}
+	workersDesc     = &Desc{"ivt_worker_starts_total", "Workers that the keeper has started.", nil}
+	adoptedDesc     = &Desc{"ivt_adopted_connections", "Connections of its predecessor, by what the present worker did with them at its start.", []string{"outcome"}}
 
-	sourceVectorsDesc   = desc("source_vectors", "Vectors of the source.", "source")
-	sourceHeldDesc      = desc("source_held_vectors", "Vectors of the source that somebody holds.", "source")
-	sourceArrivedDesc   = desc("source_interrupts_total", "Interrupts that arrived at all vectors of the source, where ivtd counts them.", "source")
-	sourceTakenDesc     = desc("source_taken_total", "Interrupts that holders took from all vectors of the source.", "source")
-	sourceUnhandledDesc = desc("source_unhandled_total", "Interrupts of the source that holders say were not their own.", "source")
+	sourceVectorsDesc   = &Desc{"ivt_source_vectors", "Vectors of the source.", []string{"source"}}
+	sourceHeldDesc      = &Desc{"ivt_source_held_vectors", "Vectors of the source that somebody holds.", []string{"source"}}
+	sourceArrivedDesc   = &Desc{"ivt_source_interrupts_total", "Interrupts that arrived at all vectors of the source, where ivtd counts them.", []string{"source"}}
+	sourceTakenDesc     = &Desc{"ivt_source_taken_total", "Interrupts that holders took from all vectors of the source.", []string{"source"}}
+	sourceUnhandledDesc = &Desc{"ivt_source_unhandled_total", "Interrupts of the source that holders say were not their own.", []string{"source"}}
 
-	arrivedDesc        = desc("vector_interrupts_total", "Interrupts that arrived, where ivtd or the kernel counts them.", vectorLabels...)
-	takenDesc          = desc("vector_taken_total", "Interrupts that the holder took.", vectorLabels...)
-	unhandledDesc      = desc("vector_unhandled_total", "Interrupts that the holder says were not its own.", vectorLabels...)
-	unacknowledgedDesc = desc("vector_unacknowledged_holders", "Holders that have not acknowledged the level line yet; it is masked until then.", vectorLabels...)
-	maskedDesc         = desc("vector_masked", "1 while the vector is masked.", vectorLabels...)
-	stormDesc          = desc("vector_storm", "1 while the vector is masked because of a storm.", vectorLabels...)
-	holdersDesc        = desc("vector_holders", "Connections on the vector.", vectorLabels...)
-	queueDesc          = desc("vector_waiting_requests", "Requests that wait for the vector.", vectorLabels...)
+	arrivedDesc        = &Desc{"ivt_vector_interrupts_total", "Interrupts that arrived, where ivtd or the kernel counts them.", vectorLabels}
+	takenDesc          = &Desc{"ivt_vector_taken_total", "Interrupts that the holder took.", vectorLabels}
+	unhandledDesc      = &Desc{"ivt_vector_unhandled_total", "Interrupts that the holder says were not its own.", vectorLabels}
+	unacknowledgedDesc = &Desc{"ivt_vector_unacknowledged_holders", "Holders that have not acknowledged the level line yet; it is masked until then.", vectorLabels}
+	maskedDesc         = &Desc{"ivt_vector_masked", "1 while the vector is masked.", vectorLabels}
+	stormDesc          = &Desc{"ivt_vector_storm", "1 while the vector is masked because of a storm.", vectorLabels}
+	holdersDesc        = &Desc{"ivt_vector_holders", "Connections on the vector.", vectorLabels}
+	queueDesc          = &Desc{"ivt_vector_waiting_requests", "Requests that wait for the vector.", vectorLabels}
 
 	daemonDescs = []*Desc{connectionsDesc, orphansDesc, waitingDesc, sessionsDesc, sourcesDesc, vectorsDesc, beyondDesc, refusalsDesc, stormsDesc,
 		ringsDesc, lostDesc, overdueDesc, eventsDesc, workersDesc, adoptedDesc, sourceVectorsDesc, sourceHeldDesc, sourceArrivedDesc, sourceTakenDesc,
@@ -44,11 +48,11 @@ var (
 )
 
 var (
-	upDesc        = desc("up", "1 if ivtd answered.")
-	kernelDesc    = desc("irq_interrupts_total", "Interrupts of a Linux irq since boot. Each CPU's count wraps at 2^32 in the kernel.", "irq", "vector", "driver", "handler")
-	kernelCPUDesc = desc("irq_cpu_interrupts_total", "The same for each CPU.", "irq", "vector", "cpu")
-	heldDesc      = desc("irq_held", "1 if the irq has a handler.", "irq", "vector")
-	findingsDesc  = desc("findings", "Findings of ivt doctor, by severity.", "severity", "finding")
+	upDesc        = &Desc{"ivt_up", "1 if ivtd answered.", nil}
+	kernelDesc    = &Desc{"ivt_irq_interrupts_total", "Interrupts of a Linux irq since boot. Each CPU's count wraps at 2^32 in the kernel.", []string{"irq", "vector", "driver", "handler"}}
+	kernelCPUDesc = &Desc{"ivt_irq_cpu_interrupts_total", "The same for each CPU.", []string{"irq", "vector", "cpu"}}
+	heldDesc      = &Desc{"ivt_irq_held", "1 if the irq has a handler.", []string{"irq", "vector"}}
+	findingsDesc  = &Desc{"ivt_findings", "Findings of ivt doctor, by severity.", []string{"severity", "finding"}}
 
 	machineDescs = []*Desc{upDesc, kernelDesc, kernelCPUDesc, heldDesc, findingsDesc, connectionsDesc, orphansDesc, waitingDesc, sessionsDesc,
 		vectorsDesc, beyondDesc, refusalsDesc, eventsDesc, arrivedDesc, maskedDesc, stormDesc, holdersDesc, queueDesc}
@@ -77,21 +81,13 @@ type Collector interface {
 	Collect(emit func(Sample))
 }
 
-// all metrics that there are.
-var all []*Desc
-
-func desc(name, help string, labels ...string) *Desc {
-	d := &Desc{"ivt_" + name, help, labels}
-	all = append(all, d)
-	return d
-}
-
 // Names returns the names of all metrics of this package.
 func Names() (names []string) {
-	for _, d := range all {
+	for _, d := range slices.Concat(daemonDescs, machineDescs, Build{}.Descs()) {
 		names = append(names, d.Name)
 	}
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func gauge(emit func(Sample), d *Desc, value float64, labels ...string) {
