@@ -22,6 +22,7 @@ func (s *Server) handle(operation string, m method) varlink.Handler {
 	return func(c *varlink.Call) error {
 		k, err := s.caller(c, operation)
 		if err == nil {
+			s.paced(k.subject, 1)
 			err = m(c, k)
 		}
 		return s.answer(c, operation, err)

@@ -56,6 +56,7 @@ type Server struct {
 	processes   *processes
 	sources     *sources
 	users       users
+	pace        pace
 	bells       bells
 	history     *historian
 	asking      turns    // looks at the host
@@ -178,7 +179,7 @@ func (s *Server) register() error {
 	s.wire = varlink.Server{
 		Info:   varlink.Info{Vendor: "ivt", Product: "ivtd", Version: s.config.Version, URL: "https://github.com/ivtd/ivt"},
 		Limits: varlink.Limits{Sessions: s.config.Sessions, SessionsPerUser: perUser},
-		Logger: s.log, CheckReplies: s.config.Check, Context: s.base,
+		Logger: s.log, Admit: s.admit, CheckReplies: s.config.Check, Context: s.base,
 	}
 	return s.wire.Register(api.Text, map[string]varlink.Handler{
 		"Connect": s.handle("connect", s.connect), "ConnectAny": s.handle("connect", s.connectAny),

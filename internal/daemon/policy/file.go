@@ -16,6 +16,7 @@ type limitsTable struct {
 	GraceMax           *duration `toml:"grace_max"`
 	History            *int      `toml:"history"`
 	SessionsPerUser    *int      `toml:"sessions_per_user"`
+	CallsPerUser       *int      `toml:"calls_per_user"`
 	ConnectionsPerUser *int      `toml:"connections_per_user"`
 	VectorsPerUser     *int      `toml:"vectors_per_user"`
 	WaitingPerUser     *int      `toml:"waiting_per_user"`

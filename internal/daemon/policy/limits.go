@@ -9,6 +9,7 @@ type Limits struct {
 	GraceMax           time.Duration // longest grace that a connection may ask for; 10 min
 	History            int           // events kept; 4096
 	SessionsPerUser    int           // open sockets; 1024
+	CallsPerUser       int           // calls and new sockets a second, a page of a list is 8; who makes more waits; 2000
 	ConnectionsPerUser int           // 4096
 	VectorsPerUser     int           // where the rule has no quota of its own; 65536
 	WaitingPerUser     int           // calls that wait for a vector; 256
@@ -20,7 +21,7 @@ type Limits struct {
 // DefaultLimits are those of an empty [limits].
 func DefaultLimits() Limits {
 	return Limits{
-		AckDeadline: 10 * time.Second, GraceMax: 10 * time.Minute, History: 4096, SessionsPerUser: 1024, ConnectionsPerUser: 4096,
+		AckDeadline: 10 * time.Second, GraceMax: 10 * time.Minute, History: 4096, SessionsPerUser: 1024, CallsPerUser: 2000, ConnectionsPerUser: 4096,
 		VectorsPerUser: 65536, WaitingPerUser: 256, WatchersPerUser: 32, DoorbellsPerUser: 1024, VectorsPerRequest: 4096,
 	}
 }
@@ -42,7 +43,7 @@ func (l *Limits) set(t limitsTable, bad func(key, text string)) {
 		from *int
 		to   *int
 	}{
-		{"history", t.History, &l.History}, {"sessions_per_user", t.SessionsPerUser, &l.SessionsPerUser},
+		{"history", t.History, &l.History}, {"sessions_per_user", t.SessionsPerUser, &l.SessionsPerUser}, {"calls_per_user", t.CallsPerUser, &l.CallsPerUser},
 		{"connections_per_user", t.ConnectionsPerUser, &l.ConnectionsPerUser}, {"vectors_per_user", t.VectorsPerUser, &l.VectorsPerUser},
 		{"waiting_per_user", t.WaitingPerUser, &l.WaitingPerUser}, {"watchers_per_user", t.WatchersPerUser, &l.WatchersPerUser},
 		{"doorbells_per_user", t.DoorbellsPerUser, &l.DoorbellsPerUser},

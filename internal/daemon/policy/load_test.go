@@ -30,7 +30,7 @@ func TestProblems(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"unknown key", "[[allow]]\nvectors = [\"soft:*\"]\nuid = 1\nqouta = 3\n", `4:1: unknown key "qouta"; did you mean "quota"?`},
 		{"unknown table", "[sofft.demo]\nvectors = 1\n", `1:2: unknown key "sofft"; did you mean "soft"?`},
-		{"unknown key far from all", "[limits]\nxyzzy = 1\n", `2:1: unknown key "xyzzy"; here may be ack_deadline, connections_per_user, doorbells_per_user, grace_max, history, sessions_per_user, vectors_per_request, vectors_per_user, waiting_per_user, watchers_per_user`},
+		{"unknown key far from all", "[limits]\nxyzzy = 1\n", `2:1: unknown key "xyzzy"; here may be ack_deadline, calls_per_user, connections_per_user, doorbells_per_user, grace_max, history, sessions_per_user, vectors_per_request, vectors_per_user, waiting_per_user, watchers_per_user`},
 		{"capitals are another key", "[[allow]]\nVectors = [\"soft:*\"]\nuid = 1\n", "2:1: unknown key \"Vectors\"; did you mean \"vectors\"?"},
 		{"wrong type", "[soft.demo]\nvectors = \"many\"\n", "2:11: soft.demo.vectors must be a whole number"},
 		{"number for a duration", "[limits]\nack_deadline = 5\n", `2:16: limits.ack_deadline must be a duration such as "10s" or "500ms"`},
