@@ -33,11 +33,7 @@ func (a *action) judge(sequence uint64, handled bool) bool {
 	if handled {
 		c.handled++
 		s.others = c.handled
-		if s.step > 0 {
-			if s.step--; s.step == 0 && !c.fans() {
-				a.word.And(^careful)
-			}
-		}
+		a.calm()
 		return false
 	}
 	a.unhandled++
@@ -56,7 +52,20 @@ func (a *action) judge(sequence uint64, handled bool) bool {
 	}
 	found := total-s.misses <= stormWindow-stormMisses && now().Sub(s.since) <= stormSpan
 	s.misses = 0
+	if !found {
+		a.calm() // where only misses are told, a window that is no storm is what shows that it is over
+	}
 	return found
+}
+
+// calm takes the back-off one step down. chain.mu is held.
+func (a *action) calm() {
+	if a.storm.step == 0 {
+		return
+	}
+	if a.storm.step--; a.storm.step == 0 && !a.chain.fans() {
+		a.word.And(^careful)
+	}
 }
 
 // suppress masks the action and retries later.

@@ -95,8 +95,8 @@ func (s *stream) deliver(i irq.Interrupt) irq.Verdict {
 		r.Flags |= record.Level
 	}
 	s.send(r)
-	if s.level {
-		return irq.Pending
+	if s.level || !s.claim.Shared {
+		return irq.Pending // whether it was the holder's own is not known before it says that it was not
 	}
 	return irq.Handled
 }

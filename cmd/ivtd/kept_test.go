@@ -67,6 +67,8 @@ func obey(ctx context.Context, client *ivt.Client, c **ivt.Connection, w word) (
 	case "wait":
 		i, err := (*c).Wait(ctx)
 		return word{Vector: i.Vector.String(), Count: i.Count, Sequence: i.Sequence, Arrived: i.Arrived, Rang: i.Rang}, err
+	case "storm":
+		return storm(ctx, client, *c)
 	case "mask":
 		return a, (*c).Mask(ctx, (*c).Vectors()[0])
 	case "unmask":
