@@ -175,7 +175,9 @@ func (u *uio) open() (err error) {
 		return &irq.Error{Code: irq.ErrNotSupported, Operation: "open", Name: u.config.Name, Reason: irq.ReasonNotEnoughVectors,
 			Detail: "its driver " + readWord(u.sysfs(), "name") + " gives it no interrupt", Remedies: []string{"a driver that polls needs no ivt", "cat /proc/interrupts"}, Err: err}
 	}
-	u.control = u.findControl()
+	if u.control = u.findControl(); u.control == "" && readWord(u.sysfs(), "name") == "uio_pci_generic" {
+		return u.deafRefusal()
+	}
 	value, _ := json.Marshal(keptUIO{readWord(u.sysfs(), "name"), u.config.Instance, u.control}) // texts: cannot fail
 	if err := u.config.Keep.Put(uioKey, value, u.fd); err != nil {
 		return fmt.Errorf("keep %s: %w", u.path(), err)
@@ -202,6 +204,14 @@ func (u *uio) openRefusal(err error) error {
 		return e
 	}
 	return fmt.Errorf("open %s: %w", u.path(), err)
+}
+
+// deafRefusal is for uio_pci_generic where its interrupt cannot be enabled again: it would come once, and never more.
+func (u *uio) deafRefusal() error {
+	config := filepath.Join(u.sysfs(), "device/config")
+	return &irq.Error{Code: irq.ErrAccessDenied, Operation: "open", Name: u.config.Name, Reason: irq.ReasonDenied,
+		Detail:   "its interrupt is enabled again in " + config + ", which cannot be written",
+		Remedies: []string{"chgrp ivtd " + config + "; chmod g+w " + config, "udev rules for ivtd do that: 60-ivtd.rules", "ls -lL " + config}}
 }
 
 // inherit takes the device over from a former process, with the total where that one had got to.

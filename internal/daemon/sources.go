@@ -23,6 +23,7 @@ type sources struct {
 
 	mu      sync.Mutex
 	present map[string]*opened
+	denied  map[string]bool // these are tried again
 }
 
 type opened struct {
@@ -122,7 +123,9 @@ func (ss *sources) add(ctx context.Context, name string, settings map[string]any
 	}
 	src, err := scheme.Open(ctx, c)
 	if err != nil {
-		s.log.Error("open a source", "source", name, "err", err)
+		if !ss.later(name, err) {
+			s.log.Error("open a source", "source", name, "err", err)
+		}
 		return
 	}
 	attached, err := s.registry.Attach(src.Spec())
