@@ -20,6 +20,9 @@
 //	//vm:iommu off                            a machine without IOMMU
 //	//vm:init systemd                         systemd is process 1
 //
+// Variables of the environment that begin with IVT_TEST_ are passed on to the
+// tests.
+//
 // A pass is remembered by the content of kernel, initramfs and machine, and
 // printed as "(cached)" the next time. A kernel fault (panic, oops, WARNING,
 // lock-up) fails the test that ran, with the kernel's lines; a VM that hangs is

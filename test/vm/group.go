@@ -119,7 +119,7 @@ func (s *suite) initramfs(m *machine, units []*unit) error {
 	if err != nil {
 		return err
 	}
-	job := wire.Job{Load: load}
+	job := wire.Job{Load: load, Env: testEnv()}
 	if rootfs != "" {
 		addSystemd(a, rootfs)
 		job.Init = systemdInit
@@ -132,6 +132,17 @@ func (s *suite) initramfs(m *machine, units []*unit) error {
 		job.Tests = append(job.Tests, t)
 	}
 	return seal(a, job, m.initramfs)
+}
+
+// testEnv are the variables of ours that are for tests: IVT_TEST_*.
+func testEnv() map[string]string {
+	env := map[string]string{}
+	for _, line := range os.Environ() {
+		if name, value, _ := strings.Cut(line, "="); strings.HasPrefix(name, "IVT_TEST_") {
+			env[name] = value
+		}
+	}
+	return env
 }
 
 // handle takes what the guest says about its tests.

@@ -27,8 +27,10 @@ type Options struct {
 	Jobs     int           // VMs at a time; default 2
 	Memory   int           // MiB of each VM; default 768
 	Update   bool          // look for newer kernels
-	Cache    string        // default [kernels.DefaultCache]
-	Log      io.Writer     // what is fetched, built, booted
+	// Instructions makes the number of instructions the time of Shell and Script, whatever else the host does: for measuring.
+	Instructions bool
+	Cache        string    // default [kernels.DefaultCache]
+	Log          io.Writer // what is fetched, built, booted
 	// Each gets every result when it is there, one at a time. nil drops them.
 	Each func(Result)
 	// Stream gets the output of tests as it comes, if it is not nil; use it
@@ -255,7 +257,7 @@ func (s *suite) key(k *kernels.Kernel, u *unit) (string, error) {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintln(h, identity, u.kind(), u.args, users, groups, load, u.rootfs, vmService, masked)
+	fmt.Fprintln(h, identity, u.kind(), u.args, testEnv(), users, groups, load, u.rootfs, vmService, masked)
 	if err := u.host.hash(h); err != nil {
 		return "", err
 	}
