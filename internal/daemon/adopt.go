@@ -133,6 +133,7 @@ func (s *Server) readmit(id string, r keptLink, parts []string, lifeline int) er
 			lifeline = -1
 		}
 	}
+	r.GraceEnds = bounded(r.GraceEnds, time.Now(), r.Grace)
 	connection, err := s.registry.Adopt(irq.AdoptSpec{Record: r.Record, OnNotice: l.notice, Wire: s.adoptClaim})
 	if err != nil {
 		l.counted()
@@ -151,6 +152,14 @@ func (s *Server) readmit(id string, r keptLink, parts []string, lifeline int) er
 		return nil
 	}
 	return s.tieAgain(l, connection, r.Holder, lifeline)
+}
+
+// bounded is the end of a grace by this worker's clock: one that was set back meanwhile does not prolong it beyond its length.
+func bounded(end, now time.Time, grace time.Duration) time.Time {
+	if latest := now.Add(grace); !end.IsZero() && end.After(latest) {
+		return latest
+	}
+	return end
 }
 
 // tieAgain watches lifeline and process as before. A holder that left meanwhile is seen here, before anybody is served.
