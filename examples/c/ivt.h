@@ -383,20 +383,17 @@ static inline int ivt_connect(struct ivt *c, const char *const *vectors, int n, 
 /* Reads the lifeline: 1 if the connection is over, and then c->text says why. */
 static inline int ivt__over(struct ivt *c)
 {
-	struct { uint32_t kind, code; uint64_t generation; int64_t deadline; char why[488]; } notice;
-	char why[sizeof(notice.why) + 8] = "\"";
-	ssize_t n = recv(c->lifeline, &notice, sizeof(notice), MSG_DONTWAIT);
+	struct { uint32_t kind, code; uint64_t generation; int64_t deadline; char why[488]; } notice; /* why: a word, 0, and the detail */
+	memset(&notice, 0, sizeof(notice));
+	ssize_t n = recv(c->lifeline, &notice, sizeof(notice) - 2, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n > 24 && notice.kind != 2)
 		return 0; /* it will end, and this announces it */
-	if (n > 24) {
-		memcpy(why + 1, notice.why, (size_t)n - 24); /* a word, a zero byte, and the detail */
-		for (char *p = why + 1; p < why + 1 + n - 24; p++)
-			*p = *p == '"' || *p == '\\' ? '\'' : *p ? *p : ',';
-	}
-	snprintf(c->text, sizeof(c->text), "1167 ERROR_DEVICE_NOT_CONNECTED: %s",
-		n > 24 ? ivt__text(why, notice.why, sizeof(notice.why)) : "ivtd hung up: it was stopped or killed");
+	for (char *p = notice.why; p < notice.why + sizeof(notice.why) - 2; p++)
+		*p = *p && (*p < 0x20 || *p > 0x7e) ? '?' : *p;
+	snprintf(c->text, sizeof(c->text), "1167 ERROR_DEVICE_NOT_CONNECTED: %s%s%s", n > 24 ? notice.why : "ivtd hung up",
+		n > 24 ? ", " : ": it was stopped or killed", n > 24 ? notice.why + strlen(notice.why) + 1 : "");
 	c->code = 1167;
 	return 1;
 }

@@ -97,7 +97,7 @@ func (d *served) start(uid uint32, words ...string) *program {
 	d.t.Helper()
 	p := &program{Cmd: exec.Command(words[0], words[1:]...), t: d.t, lines: make(chan string, 1000), over: make(chan struct{})}
 	p.Env = append(os.Environ(), "IVT_SOCKET="+d.socket)
-	p.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, NoSetGroups: false}}
+	p.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}, Setpgid: true}
 	out, in, err := os.Pipe()
 	if err != nil {
 		d.t.Fatal(err)
@@ -112,8 +112,7 @@ func (d *served) start(uid uint32, words ...string) *program {
 	}
 	go p.read(out)
 	d.t.Cleanup(func() {
-		p.Process.Kill()
-		<-p.over
+		p.kill()
 		if d.t.Failed() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -179,10 +178,9 @@ func (p *program) ended() int {
 	return p.ProcessState.ExitCode()
 }
 
-// kill kills it as kill -9 does.
+// kill kills it as kill -9 does, and its children, which otherwise keep its output open.
 func (p *program) kill() {
-	p.t.Helper()
-	p.Process.Kill()
+	syscall.Kill(-p.Process.Pid, syscall.SIGKILL) // ESRCH: it has ended
 	<-p.over
 }
 
@@ -223,4 +221,17 @@ func (p *program) rung(vectors ...string) {
 		}
 		vectors = slices.Delete(vectors, i, i+1)
 	}
+}
+
+// held waits until somebody has a vector who has become a command.
+func (d *served) held(vector, command string) {
+	d.t.Helper()
+	guest.Eventually(d.t, vector+" is held by "+command, func() bool {
+		v, err := d.client.Lookup(d.t.Context(), vector)
+		if err != nil || len(v.Holders) != 1 {
+			return false
+		}
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", v.Holders[0].PID))
+		return strings.TrimSpace(string(comm)) == command
+	})
 }
