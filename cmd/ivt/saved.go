@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ivtd/ivt/internal/host"
+	"github.com/ivtd/ivt/internal/host/vectormap"
 	"github.com/ivtd/ivt/internal/term"
 )
 
@@ -19,7 +20,8 @@ func (a *app) saveCommand() *cobra.Command {
 		GroupID: groupLook,
 		Short:   "save this machine's interrupts for --root and diff",
 		Long: `Save writes what ivt reads of this machine into one file, without secrets: no command lines or environments of
-processes, no MAC addresses, serial numbers or host name. Run it as root to have the holders of all users in it.`,
+processes, no MAC addresses, serial numbers or host name. Run it as root to have the holders of all users in it, and which
+vector of which CPU belongs to which interrupt (ivt list --map).`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.save(c, args[0], force) },
 	}
@@ -33,23 +35,53 @@ func (a *app) save(c *cobra.Command, name string, force bool) error {
 		return err
 	}
 	defer root.Close()
-	if name == "-" {
-		if a.out.Terminal {
-			return usageError{fmt.Errorf("a saved machine is binary, send it to a file or a pipe")}
-		}
-		return root.Save(c.Context(), a.out)
+	if name == "-" && a.out.Terminal {
+		return usageError{fmt.Errorf("a saved machine is binary, send it to a file or a pipe")}
 	}
-	if _, err := os.Lstat(name); err == nil && !force {
+	if _, err := os.Lstat(name); err == nil && !force && name != "-" {
 		return usageError{fmt.Errorf("%s exists; say --force to overwrite it", term.Safe(name))}
 	}
-	if err := replaceFile(name, func(f *os.File) error { return root.Save(c.Context(), f) }); err != nil {
+	var more []host.SavedFile
+	text, m, err := vectormap.Save(c.Context(), root)
+	if err != nil && c.Context().Err() != nil {
 		return err
 	}
-	if !a.json {
-		fmt.Fprintf(a.errs, "saved; look at it with: ivt --root %s list\n", term.Safe(name))
+	if text != nil {
+		more = append(more, host.SavedFile{Name: vectormap.SavedName, Data: text})
+	}
+	if name == "-" {
+		return root.Save(c.Context(), a.out, more...)
+	}
+	if err := replaceFile(name, func(f *os.File) error { return root.Save(c.Context(), f, more...) }); err != nil {
+		return err
+	}
+	return a.saved(name, m)
+}
+
+// saved says what is in the file; m is nil where CPUs have no vectors of their own.
+func (a *app) saved(name string, m *vectormap.Map) error {
+	if a.json {
+		d := map[string]any{"saved": name}
+		if m != nil {
+			d["map"], d["blind"] = m.Method, m.Blind
+		}
+		return a.document(d)
+	}
+	fmt.Fprintf(a.errs, "saved; look at it with: ivt --root %s list\n", term.Safe(name))
+	if m == nil {
 		return nil
 	}
-	return a.document(map[string]string{"saved": name})
+	if m.Exact() {
+		fmt.Fprintf(a.errs, "the CPUs' vectors are in it, by %s: ivt --root %s list --map\n", m.Method, term.Safe(name))
+		return nil
+	}
+	fmt.Fprintln(a.errs, "the CPUs' vectors are not in it, only which CPU each interrupt goes to:")
+	for _, b := range m.Blind {
+		if b.Method != m.Method {
+			fmt.Fprintln(a.errs, "  "+b.String())
+		}
+	}
+	return nil
 }
 
 func (a *app) diffCommand() *cobra.Command {

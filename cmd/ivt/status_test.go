@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,14 +26,11 @@ func newWorkbench(t *testing.T) *workbench {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	b := &workbench{t, dir}
-	if out, err := exec.Command("go", "build", "-o", dir, ".", "../ivtd").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
 	policy := "[soft.demo]\nvectors = 8\nshareable = true\n[soft.alone]\nvectors = 2\n"
 	if err := os.WriteFile(dir+"/ivtd.toml", []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := exec.Command(dir+"/ivtd", "--socket", dir+"/s", "--config", dir+"/ivtd.toml")
+	d := exec.Command(program(t, "ivtd"), "--socket", dir+"/s", "--config", dir+"/ivtd.toml")
 	if err := d.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +53,7 @@ func (b *workbench) until(done func() bool) {
 }
 
 func (b *workbench) command(args ...string) *exec.Cmd {
-	c := exec.Command(filepath.Join(b.dir, "ivt"), args...)
+	c := exec.Command(program(b.t, "ivt"), args...)
 	c.Env = append(os.Environ(), "IVT_SOCKET="+b.dir+"/s")
 	return c
 }

@@ -19,8 +19,8 @@ import (
 // Save writes the machine as a gzipped tar that Open reads. It has the files that Read uses, without secrets (see the
 // list in savelist.go); of the processes only those that hold an interrupt, by pid, start time, comm, uid, gid and
 // cgroup. The same tree gives the same bytes. What may not be read is left out, so a picture saved by root
-// tells more; who saved it is in the file ivt/machine.
-func (r *Root) Save(ctx context.Context, w io.Writer) error {
+// tells more; who saved it is in the file ivt/machine. More files, below ivt/, are what the caller knows besides.
+func (r *Root) Save(ctx context.Context, w io.Writer, more ...SavedFile) error {
 	s := &saving{reading: r.reading(ctx, Options{Parts: PartHolders | PartThreads}), files: map[string]*savedNode{}}
 	s.put("ivt/machine", []byte(s.about()), 0o444)
 	if err := s.copy("proc/interrupts"); err != nil {
@@ -38,10 +38,19 @@ func (r *Root) Save(ctx context.Context, w io.Writer) error {
 		s.put(savedGPIO, []byte(gpio), 0o444)
 	}
 	s.holdersAndThreads()
+	for _, f := range more {
+		s.put(f.Name, f.Data, 0o444)
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	return s.write(w)
+}
+
+// A SavedFile is a file of a saved machine, such as ivt/vectors.json.
+type SavedFile struct {
+	Name string
+	Data []byte
 }
 
 type saving struct {

@@ -46,6 +46,9 @@ type Reader struct {
 	layout   *layout
 	anchor   *anchorLayout
 	noAnchor error // why there is no anchor
+	// brought is the map that came with a saved machine, noBrought why there is none.
+	brought   *Map
+	noBrought error
 }
 
 // NewReader returns a reader of a machine.
@@ -82,7 +85,7 @@ func (r *Reader) Read(ctx context.Context) (*Map, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		blind = append(blind, explain(method, err, r.root))
+		blind = append(blind, r.blind(method, err))
 	}
 	return nil, noMethod(blind)
 }

@@ -210,6 +210,36 @@ func TestSavedMap(t *testing.T) {
 	}
 }
 
+// A saved machine tells why a method failed when it was saved, and saved again it brings the same map.
+func TestSavedReasons(t *testing.T) {
+	then := wantMachine()
+	then.Method = MethodBPF
+	then.Blind = []Blind{{MethodDebugfs, "the map", "debugfs is for root", "run it as root"}, {MethodKcore, "the map", "it is hidden here", ""},
+		{MethodBPF, "how many vectors are free, managed or promised", "no variables", "another kernel"}}
+	text, err := json.Marshal(then)
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine := files(SavedName, string(text), "proc/sys/kernel/arch", "x86_64\n")
+	again, got, err := Save(context.Background(), machine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(again) != string(text) {
+		t.Errorf("saved again: %s\nwant %s", again, text)
+	}
+	want := wantMachine()
+	want.Method = MethodBPF
+	want.Blind = []Blind{{MethodDebugfs, "the map", "when it was saved: debugfs is for root", "run it as root, there, and save it again"},
+		{MethodKcore, "the map", "when it was saved: it is hidden here", ""}, then.Blind[2]}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if text, m, err := Save(context.Background(), debugTree()); text != nil || m == nil || m.Method != MethodDebugfs || err != nil {
+		t.Errorf("a tree that brings none: %q, %+v, %v", text, m, err)
+	}
+}
+
 // On another architecture the answer is that there is no such thing.
 func TestOtherArchitectures(t *testing.T) {
 	for _, c := range []struct {

@@ -1,17 +1,61 @@
 package vectormap
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"slices"
 )
 
 // SavedName is where a saved machine has the map that was read when it was saved, as JSON. It has no addresses.
 const SavedName = "ivt/vectors.json"
 
+// Save returns the map as a saved machine has it under SavedName, and what it says: whatever could be read, and why not what
+// could not. Of a saved machine it is what that brought, nil if that was nothing. Errors are those of [Read].
+func Save(ctx context.Context, root Root) (text []byte, m *Map, err error) {
+	r := NewReader(root, Options{})
+	if m, err = r.Read(ctx); err != nil {
+		return nil, nil, err
+	}
+	if !root.Live() {
+		if r.findBrought() != nil {
+			return nil, m, nil
+		}
+		text, err = fs.ReadFile(root.FS(), SavedName)
+		return text, m, err
+	}
+	text, err = json.Marshal(m)
+	return text, m, err
+}
+
 // saved returns the map that a saved machine brings, if it was read by that method.
 func (r *Reader) saved(method Method) (*Map, error) {
-	text, err := fs.ReadFile(r.root.FS(), SavedName)
+	if err := r.findBrought(); err != nil {
+		return nil, err
+	}
+	if r.brought.Method != method {
+		return nil, errSaved
+	}
+	m := *r.brought
+	m.Blind = slices.DeleteFunc(slices.Clone(m.Blind), func(b Blind) bool { return b.Method != method }) // Read adds the others
+	if !m.Counted() && len(m.Blind) == 0 {
+		m.Blind = []Blind{notCounted(errSymbolsMissing)}
+	}
+	return &m, nil
+}
+
+// findBrought reads the map that a saved machine brings, once.
+func (r *Reader) findBrought() error {
+	if r.brought != nil || r.noBrought != nil {
+		return r.noBrought
+	}
+	r.brought, r.noBrought = parseSaved(r.root.FS())
+	return r.noBrought
+}
+
+func parseSaved(tree fs.FS) (*Map, error) {
+	text, err := fs.ReadFile(tree, SavedName)
 	if err != nil {
 		return nil, errSaved
 	}
@@ -19,17 +63,28 @@ func (r *Reader) saved(method Method) (*Map, error) {
 	if err := json.Unmarshal(text, m); err != nil {
 		return nil, fmt.Errorf("%s: %w", SavedName, err)
 	}
-	if m.Method != method {
-		return nil, errSaved
-	}
 	if err := m.valid(); err != nil {
 		return nil, fmt.Errorf("%s: %w", SavedName, err)
 	}
-	m.Blind = nil // of that time; what this Read could not see is added
-	if !m.Counted() {
-		m.Blind = []Blind{notCounted(errSymbolsMissing)}
-	}
 	return m, nil
+}
+
+// blind says why a method failed: of a saved machine, why it did when that was saved.
+func (r *Reader) blind(method Method, err error) Blind {
+	b := explain(method, err, r.root)
+	if r.root.Live() || r.findBrought() != nil {
+		return b
+	}
+	i := slices.IndexFunc(r.brought.Blind, func(then Blind) bool { return then.Method == method && then.What == b.What })
+	if i < 0 {
+		return b
+	}
+	then := r.brought.Blind[i]
+	b.Why, b.Cure = "when it was saved: "+then.Why, ""
+	if then.Cure != "" {
+		b.Cure = then.Cure + ", there, and save it again"
+	}
+	return b
 }
 
 // valid refuses what no machine can have.
