@@ -127,6 +127,9 @@ func (o *options) work(log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if o.system {
+		daemon.Confine(o.places, log)
+	}
 	c := daemon.Config{Policy: p, Store: store, Left: left}
 	w := worker{store: store, durable: os.Getenv(durableEnv) != ""}
 	return o.attend(c, w, log, listeners, public, signals)

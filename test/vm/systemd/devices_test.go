@@ -44,12 +44,16 @@ type wired struct {
 // TestDevicesUnderTheShippedUnit: the unit scores 1.0 at most, and every kind of device works in its sandbox: connect, 763 for the second,
 // interrupts, kill -9 of the keeper, interrupts again, disconnect.
 func TestDevicesUnderTheShippedUnit(t *testing.T) {
-	guest.Require(t)
+	on(t, "own")
 	policy := doorbells + "[[allow]]\nvectors = [\"pci:*\", \"uio:*\", \"gpio:*\"]\nuser = \"root\"\nshare = true\n"
 	all, devices := suite(t)
 	permit(t)
 	s := install(t, policy+devices)
 	s.scores(1.0)
+	s.status()
+	if len(s.journal("confined by landlock")) == 0 {
+		t.Error("the worker is not confined by landlock")
+	}
 	var held [][]*ivt.Connection
 	for i, w := range all {
 		connections := []*ivt.Connection{s.connect(w.vector, w.options...)}
@@ -189,7 +193,7 @@ func simulatesGPIO() bool {
 // TestHotPlugUnderTheShippedUnit: a device that is plugged in is root's until udev has given it to ivtd, which then takes it. Pulled, its
 // holder is told.
 func TestHotPlugUnderTheShippedUnit(t *testing.T) {
-	guest.Require(t)
+	on(t, "own")
 	guest.Load(t, "vfio-pci")
 	address := guest.Device(t, "hot1")
 	s := install(t, doorbells+fmt.Sprintf("[[device]]\nmatch = { name = \"pci:%s\" }\n[[allow]]\nvectors = [\"pci:*\"]\nuser = \"root\"\n", address))
@@ -221,7 +225,7 @@ func TestHotPlugUnderTheShippedUnit(t *testing.T) {
 // TestWhoHasTheDevice: another user's process that has a device open is named where the administrator lets ivtd see it (deploy/name-holders.conf);
 // otherwise ivtd says that it may not.
 func TestWhoHasTheDevice(t *testing.T) {
-	guest.Require(t)
+	on(t, "6.1")
 	guest.Load(t, "vfio-pci")
 	address := guest.Device(t, "edu1")
 	guest.Bind(t, address, "vfio-pci")

@@ -29,6 +29,7 @@ const unitFolder = "/etc/systemd/system/"
 type installed struct {
 	*testing.T
 	client *ivt.Client
+	former int // lines of the journal that are of former tests
 }
 
 // install puts the shipped units into place with a policy and, if there are any, drop-ins, and listens on the socket. The first client
@@ -39,9 +40,10 @@ func install(t *testing.T, policy string, dropIns ...string) *installed {
 	addUser(t)
 	folder := unitFolder + "ivtd.service.d"
 	s := &installed{T: t}
+	s.former = max(0, len(s.journal(""))-1) // the last one is empty
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("journal:\n%s", guest.Journal("ivtd.service"))
+			t.Logf("journal:\n%s", strings.Join(s.journal(""), "\n"))
 		}
 		exec.Command("systemctl", "stop", "ivtd.socket", "ivtd.service").Run() // the test may have stopped them
 		os.RemoveAll(folder)
@@ -218,8 +220,24 @@ func (s *installed) stored() int {
 	return n
 }
 
-// journal is what the unit said, line by line.
+// journal is what the unit said in this test, as far as it contains a text.
 func (s *installed) journal(containing string) []string {
-	lines := strings.Split(guest.Journal("ivtd.service"), "\n")
+	lines := strings.Split(guest.Journal("ivtd.service"), "\n")[s.former:]
 	return slices.DeleteFunc(lines, func(l string) bool { return !strings.Contains(l, containing) })
+}
+
+// on skips a test on other kernels than its own, unless IVT_TEST_ALL is set: systemd is the same on all of them, and each takes its share.
+// Kernels are named as for make test-vm.
+func on(t *testing.T, kernels ...string) {
+	t.Helper()
+	guest.Require(t)
+	release := guest.Release()
+	name, _, debian := strings.Cut(release, "-")
+	if !debian {
+		name = "own."
+	}
+	of := func(kernel string) bool { return strings.HasPrefix(name, kernel+".") }
+	if os.Getenv("IVT_TEST_ALL") == "" && !slices.ContainsFunc(kernels, of) {
+		t.Skipf("this kernel is %s, and the test is one for %s; try: IVT_TEST_ALL=1", release, kernels)
+	}
 }

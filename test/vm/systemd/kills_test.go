@@ -47,7 +47,7 @@ func (k *killing) violation(format string, args ...any) {
 // and while it starts. What was granted stays granted, a device interrupt that comes while nobody serves reaches its driver, every
 // holder is woken afterwards, nobody else gets the vector.
 func TestRule14KillsOfTheKeeper(t *testing.T) {
-	guest.Require(t)
+	on(t, "6.12")
 	address := guest.Device(t, "edu0")
 	guest.Bind(t, address, "vfio-pci")
 	permit(t)
@@ -155,6 +155,7 @@ func (k *killing) fast(n int) {
 
 // TestWatchdog: a worker that no longer answers is noticed by systemd, and is another one's matter.
 func TestWatchdog(t *testing.T) {
+	on(t, "7")
 	s := install(t, doorbells, "[Service]\nWatchdogSec=2s\n")
 	c := s.connect("soft:demo/1")
 	s.kill(s.worker(), syscall.SIGSTOP)
@@ -168,10 +169,8 @@ func TestWatchdog(t *testing.T) {
 // TestStoreThatIsTooSmall: what the descriptor store has no room for survives the worker and not the keeper. That is said when it
 // happens; afterwards its holders are told, and everybody else stays.
 func TestStoreThatIsTooSmall(t *testing.T) {
+	on(t, "7")
 	s := install(t, doorbells, "[Service]\nFileDescriptorStoreMax=9\n")
-	if out, _ := os.ReadFile("/usr/lib/systemd/systemd-version"); len(out) > 0 {
-		t.Logf("%s", out)
-	}
 	first := s.connect("soft:demo/1")
 	one := s.stored()
 	var rest []*ivt.Connection
