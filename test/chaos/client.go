@@ -15,13 +15,14 @@ import (
 	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/irq"
+	"github.com/ivtd/ivt/test/chaos/witness"
 )
 
 // A client is a process that does random things to random vectors. What its nth call is depends on the seed, on the
 // client's number and on n only, not on what came of the calls before.
 type client struct {
 	*ivt.Client
-	w       *witness
+	w       *witness.Witness
 	journal *journal
 	number  uint64
 	slot    int
@@ -62,15 +63,15 @@ func watched(n int) string { return fmt.Sprintf("soft:watched/%d", n) }
 // run lives until its journal is full.
 func (c *client) run() {
 	for !c.journal.full() {
-		if round := c.w.word(atRound).Load(); round != c.round {
+		if round := c.w.Word(atRound).Load(); round != c.round {
 			c.letGoAll()
 			c.round = round
-			c.w.word(atSlot + c.slot).Store(round)
+			c.w.Word(atSlot + c.slot).Store(round)
 			continue // it may be over by now; from here on who ends it waits for us
 		}
 		c.r = rand.New(rand.NewPCG(c.seed, c.number<<32|c.calls))
 		c.calls++
-		c.w.word(atCalls).Add(1)
+		c.w.Word(atCalls).Add(1)
 		if len(c.held) > most {
 			c.letGo(0)
 			continue
@@ -219,7 +220,7 @@ func (c *client) taken(k *ivt.Connection, err error, vectors []int, grant uint64
 	}
 	h := holding{c: k, vectors: vectors, grant: grant}
 	for _, v := range vectors {
-		h.claims = append(h.claims, c.w.own(v, k))
+		h.claims = append(h.claims, c.w.Own(v, k))
 	}
 	c.held = append(c.held, h)
 }
@@ -236,7 +237,7 @@ func (c *client) letGo(n int) {
 	c.held = slices.Delete(c.held, n, n+1)
 	var entries []int
 	for i, v := range h.vectors {
-		c.w.disown(v, h.claims[i], h.c)
+		c.w.Disown(v, h.claims[i], h.c)
 	}
 	for _, v := range h.vectors {
 		entries = append(entries, c.journal.begin(disconnects, c.round, uint64(v), h.grant))
@@ -246,7 +247,7 @@ func (c *client) letGo(n int) {
 	switch {
 	case errors.Is(err, irq.ErrNotConnected):
 		o = lost
-		if c.w.word(atLost).Add(1) < 20 {
+		if c.w.Word(atLost).Add(1) < 20 {
 			fmt.Fprintf(os.Stderr, "client %d (pid %d, few descriptors: %t) at %d: lost: %v\n", c.number, os.Getpid(), c.poor, now, err)
 		}
 	case err != nil:
@@ -316,10 +317,10 @@ func (c *client) expect(err error) {
 		}
 	}
 	if c.poor || errors.Is(err, syscall.EMFILE) {
-		c.w.word(atPoor).Add(1)
+		c.w.Word(atPoor).Add(1)
 		return
 	}
-	if c.w.word(atFailed).Add(1) < 20 {
+	if c.w.Word(atFailed).Add(1) < 20 {
 		fmt.Fprintln(os.Stderr, "client:", err)
 	}
 }
@@ -333,7 +334,7 @@ func (c *client) sentinel(n int) {
 			continue
 		}
 		for {
-			c.w.word(atSeen + n).Store(c.w.word(atRung + n).Load())
+			c.w.Word(atSeen + n).Store(c.w.Word(atRung + n).Load())
 			if _, err := k.Wait(context.Background()); err != nil {
 				break
 			}

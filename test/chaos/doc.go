@@ -3,7 +3,7 @@
 //
 // Clients ([client]) do random things and write what came of it into a [journal], which outlives them. The journals are
 // read round by round: every call on a vector, of living and dead clients alike, must be explained by a table of one
-// holder each ([vectorModel], checked by porcupine). Independently, whoever is granted a vector says so in a [witness]
+// holder each ([vectorModel], checked by porcupine). Independently, whoever is granted a vector says so in a [witness.Witness]
 // that ivtd knows nothing of, and [sentinel]s look whether they are woken after every gap. ivtd runs under what stands in
 // for systemd's descriptor store ([store]), so that its keeper can be killed as its worker can.
 //

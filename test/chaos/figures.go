@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ivtd/ivt"
+	"github.com/ivtd/ivt/test/chaos/witness"
 )
 
 // quiet measures what is to be measured while nothing else happens.
@@ -208,20 +209,20 @@ func field(pid int, file, name string) int {
 func (c *chaos) verdict() error {
 	w := c.w
 	log, _ := os.ReadFile(filepath.Join(c.folder, "log"))
-	calls := w.word(atCalls).Load()
+	calls := w.Word(atCalls).Load()
 	fmt.Printf("calls of all clients             %d in %v\n", calls, c.loadTook.Round(time.Second))
 	fmt.Printf("calls judged by the model        %d in %d rounds, violations %d, rounds too long to judge %d\n", c.judged, c.counts.rounds, c.illegal, c.unjudged)
-	fmt.Printf("double holders by the witness    %d\n", w.word(atDouble).Load())
-	fmt.Printf("errors that nobody may see       %d (and %d of clients that had no descriptors of their own)\n", w.word(atFailed).Load(), w.word(atPoor).Load())
+	fmt.Printf("double holders by the witness    %d\n", w.Word(witness.Double).Load())
+	fmt.Printf("errors that nobody may see       %d (and %d of clients that had no descriptors of their own)\n", w.Word(atFailed).Load(), w.Word(atPoor).Load())
 	fmt.Printf("killed: worker %d, keeper %d (a descriptor store stands in for systemd's) and %d (without one), clients %d\n", c.workerKills, c.keeperKills, c.anewKills, c.clientKills)
 	fmt.Printf("stopped: clients %d, ivtd %d; short of descriptors: clients %d, ivtd %d; of memory: ivtd %d, of which it died %d; disk full %d (file system of its own: %t)\n",
 		c.stops, c.workerStops, c.counts.poor, c.squeezes, c.starved, c.memoryDeaths, c.fullDisks, c.small)
-	fmt.Printf("connections that a keeper's death cost %d\n", w.word(atLost).Load())
+	fmt.Printf("connections that a keeper's death cost %d\n", w.Word(atLost).Load())
 	fmt.Printf("final wakes                      %d, missed %d\n", c.counts.wakes, c.missedWakes)
 	fmt.Printf("under load: serving again after a kill of the worker %s\n", quantiles(c.workerGaps))
 	fmt.Printf("under load: serving again after a kill of the keeper %s\n", quantiles(c.keeperGaps))
 	fmt.Printf("log of ivtd                      %d bytes\n", len(log))
-	if c.illegal > 0 || w.word(atDouble).Load() > 0 || w.word(atFailed).Load() > 0 || c.missedWakes > 0 {
+	if c.illegal > 0 || w.Word(witness.Double).Load() > 0 || w.Word(atFailed).Load() > 0 || c.missedWakes > 0 {
 		return errors.Join(errViolated, os.WriteFile("bin/chaos.log", log, 0o600))
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/internal/kernel"
+	"github.com/ivtd/ivt/test/chaos/witness"
 )
 
 // A chaos is one run.
@@ -24,7 +25,7 @@ type chaos struct {
 	small   bool   // it is one
 	r       *rand.Rand
 	started time.Time
-	w       *witness
+	w       *witness.Witness
 	client  *ivt.Client
 	store   *store // nil: nobody keeps anything for the keeper
 	ivtd    *exec.Cmd
@@ -54,7 +55,7 @@ func (c *chaos) open() (err error) {
 	if err := os.Chmod(c.folder, 0o711); err != nil {
 		return err
 	}
-	if c.w, err = openWitness(c.folder + "/witness"); err != nil {
+	if c.w, err = witness.Open(c.folder + "/witness"); err != nil {
 		return err
 	}
 	if c.store, err = openStore(c.folder); err != nil {
@@ -73,7 +74,7 @@ func policyText() string {
 		fmt.Fprintf(&b, "[soft.set%d]\nvectors = %d\n", set, perRound)
 	}
 	b.WriteString("[soft.watched]\nvectors = 4\n[soft.shared]\nvectors = 4\nshareable = true\n[soft.crowd]\nvectors = 20000\n" +
-		"[[allow]]\nvectors = [\"soft:*\"]\nuser = \"*\"\nshare = true\n[limits]\nconnections_per_user = 0\nsessions_per_user = 0\n")
+		"[[allow]]\nvectors = [\"soft:*\"]\nuser = \"*\"\nshare = true\n[limits]\nconnections_per_user = 0\n")
 	return b.String()
 }
 
@@ -163,7 +164,7 @@ func (c *chaos) start(role string, n int, more ...string) *exec.Cmd {
 
 // gone waits for the end of a worker, as systemd does before it starts a service again.
 func gone(pid int) {
-	for alive(pid) {
+	for witness.Alive(pid) {
 		time.Sleep(100 * time.Microsecond)
 	}
 }

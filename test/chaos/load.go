@@ -51,7 +51,7 @@ func (c *chaos) add(slot int) error {
 		a.poor = true
 		c.counts.poor++
 	}
-	c.w.word(atSlot + slot).Store(1 << 32) // in no round yet
+	c.w.Word(atSlot + slot).Store(1 << 32) // in no round yet
 	a.process = c.start("client", int(a.number), fmt.Sprint("CHAOS_SLOT=", slot), fmt.Sprint("CHAOS_FILES=", files))
 	a.pid = a.process.Process.Pid
 	go func() {
@@ -105,7 +105,7 @@ func (c *chaos) load() error {
 		if err := c.step(step); err != nil {
 			return err
 		}
-		if c.w.word(atCalls).Load() > (c.round+1)*callsPerRound {
+		if c.w.Word(atCalls).Load() > (c.round+1)*callsPerRound {
 			if err := c.rotate(); err != nil {
 				return err
 			}
@@ -139,7 +139,7 @@ func (c *chaos) reached(begun time.Time) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	pending := int(c.w.word(atCalls).Load()) - c.calledBefore
+	pending := int(c.w.Word(atCalls).Load()) - c.calledBefore
 	return c.judged+pending*7/10 >= c.calls && c.workerKills >= c.workers && c.keeperKills >= c.keepers && c.clientKills >= c.clients
 }
 
@@ -179,10 +179,10 @@ func (c *chaos) step(n int) error {
 
 // await waits until clients have made so many calls more. Clients that ended by themselves are replaced.
 func (c *chaos) await(calls int) error {
-	until := c.w.word(atCalls).Load() + uint64(calls)
-	for end := time.Now().Add(60 * time.Second); c.w.word(atCalls).Load() < until; time.Sleep(500 * time.Microsecond) {
+	until := c.w.Word(atCalls).Load() + uint64(calls)
+	for end := time.Now().Add(60 * time.Second); c.w.Word(atCalls).Load() < until; time.Sleep(500 * time.Microsecond) {
 		if time.Now().After(end) {
-			return fmt.Errorf("clients stand still: %d calls of %d\n%s", c.w.word(atCalls).Load(), until, c.log())
+			return fmt.Errorf("clients stand still: %d calls of %d\n%s", c.w.Word(atCalls).Load(), until, c.log())
 		}
 		if err := c.replaceEnded(); err != nil {
 			return err
@@ -218,7 +218,7 @@ func (c *chaos) killClient() error {
 
 // ring rings a sentinel. Across a kill that is ambiguous: the ring after the gap is what counts.
 func (c *chaos) ring(n int) {
-	c.w.word(atRung + n).Add(1)
+	c.w.Word(atRung + n).Add(1)
 	c.client.Raise(within(time.Second), watched(n), 1)
 }
 
@@ -226,7 +226,7 @@ func (c *chaos) ring(n int) {
 func (c *chaos) wakes() error {
 	for n := range sentinels {
 		c.counts.wakes++
-		seen, rung := c.w.word(atSeen+n), c.w.word(atRung+n)
+		seen, rung := c.w.Word(atSeen+n), c.w.Word(atRung+n)
 		for end := time.Now().Add(patience); seen.Load() < rung.Load() && time.Now().Before(end); {
 			time.Sleep(100 * time.Microsecond)
 		}
@@ -259,5 +259,5 @@ func (c *chaos) progress(begun time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fmt.Printf("%4.0f s: %d calls, %d judged; killed: worker %d, keeper %d, clients %d\n", time.Since(begun).Seconds(),
-		c.w.word(atCalls).Load(), c.judged, c.workerKills, c.keeperKills, c.clientKills)
+		c.w.Word(atCalls).Load(), c.judged, c.workerKills, c.keeperKills, c.clientKills)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ivtd/ivt"
+	"github.com/ivtd/ivt/test/chaos/witness"
 )
 
 // Goals are what a run is to reach; it ends when it has.
@@ -112,7 +113,7 @@ func play(role string) error {
 	if role == "hostile" {
 		return hostile(int(number("CHAOS_NUMBER")))
 	}
-	w, err := openWitness(os.Getenv("CHAOS_FOLDER") + "/witness")
+	w, err := witness.Open(os.Getenv("CHAOS_FOLDER") + "/witness")
 	if err != nil {
 		return err
 	}

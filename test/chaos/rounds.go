@@ -17,7 +17,7 @@ import (
 func (c *chaos) rotate() error {
 	r := c.round
 	c.round++
-	c.w.word(atRound).Store(c.round)
+	c.w.Word(atRound).Store(c.round)
 	if err := c.left(r); err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (c *chaos) rotate() error {
 	c.mu.Lock()
 	h.gaps = slices.Clone(c.gaps)
 	c.gaps = c.gaps[:0] // the next round's calls began when no gap was
-	c.calledBefore = int(c.w.word(atCalls).Load())
+	c.calledBefore = int(c.w.Word(atCalls).Load())
 	c.mu.Unlock()
 	for v := range uint64(perRound) {
 		h.add(v, step{what: wasFree}, h.end, h.end)
@@ -46,7 +46,7 @@ func (c *chaos) left(r uint64) error {
 			return err
 		}
 		late := slices.ContainsFunc(c.actors[:actorCount], func(a *actor) bool {
-			return c.w.word(atSlot+a.slot).Load() == r
+			return c.w.Word(atSlot+a.slot).Load() == r
 		})
 		if !late {
 			return nil

@@ -32,7 +32,7 @@ func (c *chaos) soaking() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("after %v:  goroutines %d, %v; calls %d, clients killed %d\n", c.soak, left, after, c.w.word(atCalls).Load(), c.clientKills)
+	fmt.Printf("after %v:  goroutines %d, %v; calls %d, clients killed %d\n", c.soak, left, after, c.w.Word(atCalls).Load(), c.clientKills)
 	var grown []error
 	for _, g := range []struct {
 		what               string

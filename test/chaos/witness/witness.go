@@ -1,4 +1,5 @@
-package main
+// Package witness finds two holders of one vector without asking ivtd.
+package witness
 
 import (
 	"context"
@@ -13,35 +14,27 @@ import (
 	"github.com/ivtd/ivt/internal/kernel"
 )
 
-// The witness is memory that all processes share and ivtd knows nothing of. Who is granted a vector puts itself there in
-// the place of whoever stood there, and takes itself out before it lets go. Who is not there any more by then is either
-// over, as its lifeline says, or there are two holders.
-type witness struct {
+// A Witness is memory that all processes share and ivtd knows nothing of. Who is granted a vector puts itself there in the place of
+// whoever stood there, and takes itself out before it lets go. Who is not there any more by then is either over, as its lifeline
+// says, or there are two holders.
+type Witness struct {
 	b    []byte
 	mine uint64 // the last claim
 }
 
-// What stands where, in words of 8 bytes.
+// Words of 8 bytes. Those below Free are the witness's, those from Owner on the owners of vectors; the others are the program's.
 const (
-	atCalls   = 0 // of all clients
-	atDouble  = 1 // double holders
-	atFailed  = 2 // calls that ended as none may
-	atRound   = 3 // in which clients are to be
-	atPoor    = 4 // calls that failed for want of the client's own descriptors
-	atLost    = 5 // connections that a client found over
-	atRung    = 16
-	atSeen    = 32 // what a sentinel had read of atRung when it was last woken
-	atSlot    = 64 // round in which a client is, by its slot
-	atOwner   = 128
-	sentinels = 4
-	slots     = 32
-	size      = 4096
+	Double = 0 // how often there were two holders
+	Free   = 1
+	Owner  = 256
+	size   = 4096
 )
 
 // certain is the bit of a claim whose maker has made sure that it lives: 200 ms later its lifeline had not hung up.
 const certain = 1 << 63
 
-func openWitness(path string) (*witness, error) {
+// Open maps the file at path, and makes it if it is not there.
+func Open(path string) (*Witness, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -54,31 +47,32 @@ func openWitness(path string) (*witness, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &witness{b: b}, nil
+	return &Witness{b: b}, nil
 }
 
-func (w *witness) word(i int) *atomic.Uint64 { return kernel.Word64(w.b, 8*i) }
+// Word is one of the memory, from 0 to 511.
+func (w *Witness) Word(i int) *atomic.Uint64 { return kernel.Word64(w.b, 8*i) }
 
-// own says that this process has been granted v by k. The claim it returns is 0 if k turned out to be over. One of the two
+// Own says that this process has been granted v by k. The claim it returns is 0 if k turned out to be over. One of the two
 // that meet here is over if all is well: who comes later makes sure first that it is not itself.
-func (w *witness) own(v int, k *ivt.Connection) (claim uint64) {
+func (w *Witness) Own(v int, k *ivt.Connection) (claim uint64) {
 	w.mine++
 	claim = uint64(os.Getpid())<<32 | w.mine&(1<<30-1)
-	other := w.word(atOwner + v).Swap(claim)
-	if other == 0 || !alive(int(other&^certain>>32)) {
+	other := w.Word(Owner + v).Swap(claim)
+	if other == 0 || !Alive(int(other&^certain>>32)) {
 		return claim
 	}
 	if over(k, 200*time.Millisecond) {
-		w.word(atOwner+v).CompareAndSwap(claim, other)
+		w.Word(Owner+v).CompareAndSwap(claim, other)
 		return 0
 	}
-	w.word(atOwner+v).CompareAndSwap(claim, claim|certain)
+	w.Word(Owner+v).CompareAndSwap(claim, claim|certain)
 	return claim | certain
 }
 
-// disown goes before every way of letting go.
-func (w *witness) disown(v int, claim uint64, k *ivt.Connection) {
-	word := w.word(atOwner + v)
+// Disown goes before every way of letting go.
+func (w *Witness) Disown(v int, claim uint64, k *ivt.Connection) {
+	word := w.Word(Owner + v)
 	if claim == 0 || word.CompareAndSwap(claim, 0) {
 		return
 	}
@@ -88,7 +82,7 @@ func (w *witness) disown(v int, claim uint64, k *ivt.Connection) {
 		}
 	}
 	if other := word.Load(); other&certain != 0 || other == 0 {
-		w.word(atDouble).Add(1)
+		w.Word(Double).Add(1)
 		fmt.Fprintf(os.Stderr, "DOUBLE HOLDER of %d: %d, and after it %d, with the first one's lifeline up\n", v, os.Getpid(), other&^certain>>32)
 	}
 }
@@ -108,9 +102,9 @@ func over(k *ivt.Connection, d time.Duration) bool {
 // exiting is PF_EXITING (include/linux/sched.h), in the flags of proc_pid_stat(5), field 9.
 const exiting = 0x4
 
-// alive reports whether a process runs; one that is dead and not yet waited for does not, and neither does one that is on
+// Alive reports whether a process runs; one that is dead and not yet waited for does not, and neither does one that is on
 // its way out: a dying process closes its files first, by which its vectors are free (rule 6), and is a zombie only later.
-func alive(pid int) bool {
+func Alive(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return false
