@@ -10,6 +10,7 @@ import (
 	"github.com/ivtd/ivt/internal/daemon"
 	"github.com/ivtd/ivt/internal/doctor"
 	"github.com/ivtd/ivt/internal/host"
+	"github.com/ivtd/ivt/internal/page"
 	"github.com/ivtd/ivt/internal/picture"
 	"github.com/ivtd/ivt/irq"
 )
@@ -97,14 +98,14 @@ func (f *publicFeed) vectors(beyond *bool) iter.Seq[irq.Info] {
 
 func (f *publicFeed) status() *ivt.Status {
 	s := f.public.Stats()
-	return &ivt.Status{Vectors: s.Vectors, Connections: s.Connections, Orphans: s.Orphans, Waiting: s.Waiting, Sessions: f.server.Sessions(), Sequence: s.Sequence}
+	return &ivt.Status{Instance: f.server.Registry().Instance(), Vectors: s.Vectors, Connections: s.Connections, Orphans: s.Orphans, Waiting: s.Waiting, Sessions: f.server.Sessions(), Sequence: s.Sequence}
 }
 
 // Watch follows events.
-func (f *publicFeed) Watch(ctx context.Context, since uint64) iter.Seq2[ivt.Update, error] {
-	return func(yield func(ivt.Update, error) bool) {
+func (f *publicFeed) Watch(ctx context.Context, since uint64) iter.Seq2[page.Update, error] {
+	return func(yield func(page.Update, error) bool) {
 		for e, lost := range f.public.Watch(ctx, since) {
-			u := ivt.Update{Lost: lost}
+			u := page.Update{Update: ivt.Update{Lost: lost}}
 			if e.Kind != "" {
 				u.Event = &e
 			}

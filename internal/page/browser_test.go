@@ -1,7 +1,6 @@
 package page
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,8 +36,16 @@ func missing(t *testing.T, what, cure string) {
 	t.Skipf("no %s; try: %s", what, cure)
 }
 
+// An ivtd is the real one, which a test may kill and start again.
+type ivtd struct {
+	t           *testing.T
+	dir, socket string
+	args        []string
+	process     *exec.Cmd
+}
+
 // startDaemon builds and runs the real ivtd with a policy.
-func startDaemon(t *testing.T, policy string) (socket string) {
+func startDaemon(t *testing.T, policy string, args ...string) *ivtd {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ivt")
 	if err != nil {
@@ -48,27 +56,57 @@ func startDaemon(t *testing.T, policy string) (socket string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build ivtd: %v\n%s", err, out)
 	}
-	config := filepath.Join(dir, "ivtd.toml")
-	if err := os.WriteFile(config, []byte(policy), 0o600); err != nil {
+	d := &ivtd{t: t, dir: dir, socket: filepath.Join(dir, "s"), args: args}
+	if err := os.WriteFile(filepath.Join(dir, "ivtd.toml"), []byte(policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	socket = filepath.Join(dir, "s")
-	d := exec.Command(filepath.Join(dir, "ivtd"), "--socket", socket, "--config", config)
-	var log bytes.Buffer
-	d.Stderr = &log
-	if err := d.Start(); err != nil {
-		t.Fatal(err)
+	d.start()
+	t.Cleanup(func() { d.process.Process.Signal(os.Interrupt); d.process.Wait() })
+	return d
+}
+
+func (d *ivtd) start() {
+	d.t.Helper()
+	d.process = exec.Command(filepath.Join(d.dir, "ivtd"), append([]string{"--socket", d.socket, "--config", filepath.Join(d.dir, "ivtd.toml")}, d.args...)...)
+	if err := d.process.Start(); err != nil {
+		d.t.Fatal(err)
 	}
-	t.Cleanup(func() { d.Process.Signal(os.Interrupt); d.Wait() })
-	within(t, 10*time.Second, "ivtd to serve", func() bool {
-		c, err := ivt.Dial(t.Context(), ivt.Socket(socket))
-		if err != nil {
-			return false
-		}
-		c.Close()
-		return true
-	})
-	return socket
+	within(d.t, 30*time.Second, "ivtd to serve", func() bool { return d.worker() != 0 })
+}
+
+// worker is the process that serves, 0 if none does.
+func (d *ivtd) worker() int {
+	ctx, cancel := context.WithTimeout(d.t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := ivt.Dial(ctx, ivt.Socket(d.socket))
+	if err != nil {
+		return 0
+	}
+	defer c.Close()
+	s, err := c.Status(ctx)
+	if err != nil {
+		return 0
+	}
+	return s.PID
+}
+
+// killWorker returns when the next one serves.
+func (d *ivtd) killWorker() {
+	d.t.Helper()
+	before := d.worker()
+	if before == 0 || before == d.process.Process.Pid {
+		d.t.Fatal("there is no worker")
+	}
+	syscall.Kill(before, syscall.SIGKILL)
+	within(d.t, 30*time.Second, "the next worker", func() bool { now := d.worker(); return now != 0 && now != before })
+}
+
+// kill ends keeper and worker as the system does when it has no memory.
+func (d *ivtd) kill() {
+	d.t.Helper()
+	d.process.Process.Kill()
+	d.process.Wait()
+	within(d.t, 30*time.Second, "the worker to follow its keeper", func() bool { return d.worker() == 0 })
 }
 
 func within(t *testing.T, d time.Duration, what string, done func() bool) {
@@ -90,16 +128,7 @@ func within(t *testing.T, d time.Duration, what string, done func() bool) {
 // open serves the page and shows it in a real browser. Console errors fail the test.
 func open(t *testing.T, f Feed) (context.Context, string) {
 	t.Helper()
-	browser := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			browser = p
-			break
-		}
-	}
-	if browser == "" {
-		missing(t, "browser", "apt-get install chromium")
-	}
+	tab := browser(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +142,23 @@ func open(t *testing.T, f Feed) (context.Context, string) {
 		}
 	})
 	t.Cleanup(func() { stop(); serving.Wait() })
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.DisableGPU,
+	return tab, fmt.Sprintf("http://%s/%s/", l.Addr(), token)
+}
+
+// browser starts a real one.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	program := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			program = p
+			break
+		}
+	}
+	if program == "" {
+		missing(t, "browser", "apt-get install chromium")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1400, 1150))
 	allocator, endBrowser := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(endBrowser)
@@ -128,7 +173,7 @@ func open(t *testing.T, f Feed) (context.Context, string) {
 		}
 	}))
 	t.Cleanup(endTab)
-	return tab, fmt.Sprintf("http://%s/%s/", l.Addr(), token)
+	return tab
 }
 
 func do(t *testing.T, tab context.Context, what string, actions ...chromedp.Action[chromedp.Void]) {
@@ -178,7 +223,7 @@ func hasRow(name, text string) string {
 }
 
 func TestPageShowsAConnectAndARefusalWithBothParties(t *testing.T) {
-	socket := startDaemon(t, "[soft.demo]\nvectors = 64\nshareable = true\n")
+	socket := startDaemon(t, "[soft.demo]\nvectors = 64\nshareable = true\n").socket
 	tab, address := open(t, live(t, socket))
 	do(t, tab, "load", chromedp.Navigate(address+"#q=soft:demo"))
 	until(t, tab, "free vectors", hasRow("soft:demo/0", "free"))
@@ -253,7 +298,7 @@ func shoot(t *testing.T, tab context.Context, client *ivt.Client, address string
 }
 
 func TestPageByKeyboardFilterAddressAndColours(t *testing.T) {
-	socket := startDaemon(t, "[soft.demo]\nvectors = 64\n")
+	socket := startDaemon(t, "[soft.demo]\nvectors = 64\n").socket
 	tab, address := open(t, live(t, socket))
 	do(t, tab, "load", chromedp.Navigate(address))
 	until(t, tab, "rows", `document.querySelectorAll('#rows tr[data-name]').length > 5`)
@@ -283,7 +328,7 @@ func TestPageByKeyboardFilterAddressAndColours(t *testing.T) {
 }
 
 func TestTenThousandVectorsStayFluid(t *testing.T) {
-	socket := startDaemon(t, "[soft.big]\nvectors = 10000\n")
+	socket := startDaemon(t, "[soft.big]\nvectors = 10000\n").socket
 	tab, address := open(t, live(t, socket))
 	do(t, tab, "load", chromedp.Navigate(address))
 	until(t, tab, "all vectors", `document.querySelector('#shown').textContent.startsWith('100')`)

@@ -3,6 +3,7 @@ package page
 import (
 	"context"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/ivtd/ivt"
@@ -15,10 +16,16 @@ import (
 // A Feed is where the page has its data from.
 type Feed interface {
 	Picture(ctx context.Context) (*picture.Picture, error)
-	Watch(ctx context.Context, since uint64) iter.Seq2[ivt.Update, error] // nil: there are no events
+	Watch(ctx context.Context, since uint64) iter.Seq2[Update, error] // nil: there are no events
 	History(ctx context.Context, vector string) ([]irq.Event, error)
 	Findings(ctx context.Context) (*doctor.Report, error)
 	Live() bool
+}
+
+// An Update is what a Watch has.
+type Update struct {
+	ivt.Update
+	Anew string // another registry than before, this one: what was held is not any more, and numbers begin again
 }
 
 // Machine is the feed of a machine as the caller sees it, with ivtd's side where one answers.
@@ -26,6 +33,9 @@ type Machine struct {
 	Root    *host.Root
 	Options []ivt.Option // which ivtd
 	Alone   bool         // a saved machine: no ivtd
+
+	mu       sync.Mutex
+	registry string // the instance that was watched last
 }
 
 // Live reports whether there is anything to wait for.
@@ -51,20 +61,41 @@ func (m *Machine) Picture(ctx context.Context) (*picture.Picture, error) {
 	return picture.Take(ctx, picture.From{Root: m.Root, Client: c, Parts: host.PartList | host.PartCounts | host.PartAffinity | host.PartSystem})
 }
 
-// Watch follows ivtd's events; it ends when ivtd goes, and the caller tries again.
-func (m *Machine) Watch(ctx context.Context, since uint64) iter.Seq2[ivt.Update, error] {
+// Watch follows ivtd's events; it ends when ivtd goes, and the caller tries again. Of a registry that is another than the one
+// before it begins with what happens from now on, whatever since is.
+func (m *Machine) Watch(ctx context.Context, since uint64) iter.Seq2[Update, error] {
 	c := m.client(ctx)
 	if c == nil {
 		return nil
 	}
-	return func(yield func(ivt.Update, error) bool) {
+	return func(yield func(Update, error) bool) {
 		defer c.Close()
+		status, err := c.Status(ctx)
+		if err != nil {
+			yield(Update{}, err)
+			return
+		}
+		if m.another(status.Instance) {
+			since = 0
+			if !yield(Update{Anew: status.Instance}, nil) {
+				return
+			}
+		}
 		for u, err := range c.Watch(ctx, "", since) {
-			if !yield(u, err) {
+			if !yield(Update{Update: u}, err) {
 				return
 			}
 		}
 	}
+}
+
+// another notes which registry answers, and reports whether it was another one before.
+func (m *Machine) another(registry string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := m.registry
+	m.registry = registry
+	return before != "" && before != registry
 }
 
 // History returns the past of a vector, of all for "".

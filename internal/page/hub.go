@@ -142,25 +142,40 @@ func (h *hub) follow(ctx context.Context) {
 					break
 				}
 				pause = firstRetry
-				if u.Ready {
-					since = u.Sequence
-				}
-				if u.Event != nil {
-					since = u.Event.Sequence
-				}
-				if u.Event != nil || u.Lost > 0 {
-					if text, err := json.Marshal(map[string]any{"event": eventOf(u.Event), "lost": u.Lost}); err == nil {
-						h.send(message{"event", text})
-						h.soon()
-					}
-				}
+				since = u.after(since)
+				h.tell(u)
 			}
 		}
+		h.soon() // ivtd has gone, or come
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
 			pause = min(2*pause, lastRetry)
 		}
+	}
+}
+
+// after is the number of the last event that is known.
+func (u *Update) after(since uint64) uint64 {
+	switch {
+	case u.Anew != "":
+		return 0
+	case u.Event != nil:
+		return u.Event.Sequence
+	case u.Ready && since == 0:
+		return u.Sequence
+	}
+	return since
+}
+
+// tell passes on what viewers want to know.
+func (h *hub) tell(u Update) {
+	if u.Event == nil && u.Lost == 0 && u.Anew == "" {
+		return
+	}
+	if text, err := json.Marshal(map[string]any{"event": eventOf(u.Event), "lost": u.Lost, "anew": u.Anew}); err == nil {
+		h.send(message{"event", text})
+		h.soon()
 	}
 }
 

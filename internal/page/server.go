@@ -113,6 +113,7 @@ func (h *hub) stream(w http.ResponseWriter, r *http.Request) {
 	v := h.join()
 	defer h.leave(v)
 	var text bytes.Buffer
+	text.WriteString("retry: 500\n\n")
 	for v.next(r.Context(), &text) {
 		out.SetWriteDeadline(time.Now().Add(10 * time.Second)) // one that does not read is cut off
 		if _, err := text.WriteTo(w); err != nil {

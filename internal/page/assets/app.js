@@ -64,7 +64,7 @@ function takeFrame(f) {
   for (const name of f.gone ?? []) state.rows.delete(name);
   if (f.full || f.gone || state.order.length !== state.rows.size) state.order = [...state.rows.values()].sort((a, b) => byName(a.source, b.source) || byName(a.name, b.name));
   else { const at = new Map(state.order.map((r, i) => [r.name, i])); for (const r of f.rows) state.order[at.get(r.name)] = r; }
-  state.daemon = f.ivtd;
+  daemonIs(f.ivtd);
   const held = state.order.filter((r) => r.ivtd && r.holders?.length).length;
   $('standing').textContent = f.ivtd ? `${state.order.length} vectors · ivtd hands out ${f.ivtd.Vectors ?? ''}, ${held} held` : `${state.order.length} interrupts · no ivtd here`;
   document.body.dataset.frames = (+document.body.dataset.frames || 0) + 1;
@@ -72,14 +72,48 @@ function takeFrame(f) {
   if (state.selected && (f.full || f.rows.some((r) => r.name === state.selected))) showDetail($('detail'), state, state.selected, true);
 }
 function trouble(text) { $('trouble').hidden = !text; $('trouble').textContent = text; }
+const clock = (d) => d.toLocaleTimeString('en-GB');
 
-function listen() {
+// That ivtd went is said until it is back; the kernel's interrupts are shown all the time.
+let gone = null;
+function daemonIs(d) {
+  if (!d && state.daemon) gone = new Date();
+  if (d) { gone = null; time.registryIs(d.Instance); }
+  state.daemon = d;
+  trouble(gone ? `ivtd does not answer since ${clock(gone)}. What the kernel knows is shown; ivtd is tried again.` : '');
+}
+
+function listen(broken = null) { // since when there is no server
   const stream = new EventSource('api/stream');
-  stream.addEventListener('frame', (m) => { trouble(''); takeFrame(JSON.parse(m.data)); });
-  stream.addEventListener('event', (m) => { const d = JSON.parse(m.data); if (d.lost) time.lost(d.lost); if (d.event) time.add(d.event, true); });
+  let early = []; // what comes before history did
+  const happened = (d) => {
+    if (early) return early.push(d);
+    if (d.anew) { time.registryIs(d.anew); recall(); }
+    if (d.lost) time.lost(d.lost);
+    if (d.event) time.add(d.event, true);
+  };
+  // What happened while nobody told this page is in history; it comes before what is told from now on.
+  const recall = async () => {
+    early ??= [];
+    await fetchJSON('api/history').then((h) => h.events.forEach((e) => time.add(e, false))).catch(() => {});
+    const late = early;
+    early = null;
+    late.forEach(happened);
+  };
+  stream.addEventListener('open', () => {
+    if (broken) time.gap(`the page had no server from ${clock(broken)} to ${clock(new Date())}; what history has of it comes next`);
+    broken = null;
+    recall();
+  });
+  stream.addEventListener('frame', (m) => takeFrame(JSON.parse(m.data)));
+  stream.addEventListener('event', (m) => happened(JSON.parse(m.data)));
   stream.addEventListener('lost', (m) => time.lost(JSON.parse(m.data).lost));
   stream.addEventListener('trouble', (m) => trouble(JSON.parse(m.data).error));
-  stream.onerror = () => trouble('The page has lost its server (ivt page). It tries again by itself.');
+  stream.onerror = () => {
+    broken ??= new Date();
+    trouble(`The page has lost its server at ${clock(broken)}: what it shows is of then. It tries again by itself.`);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => listen(broken), 2000); // a proxy answered in its place
+  };
 }
 async function fetchJSON(path) {
   const r = await fetch(path);
@@ -113,5 +147,4 @@ addEventListener('keydown', (e) => {
 readAddress();
 listen();
 examine();
-fetchJSON('api/history').then((h) => h.events.forEach((e) => time.add(e, false))).catch(() => {});
 if (state.selected) showDetail($('detail'), state, state.selected);

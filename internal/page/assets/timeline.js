@@ -5,7 +5,7 @@ const words = { connected: 'connected', disconnected: 'disconnected', refused: '
 
 export class Timeline {
   constructor(list, button, select) {
-    Object.assign(this, { list, button, select, held: [], paused: false });
+    Object.assign(this, { list, button, select, held: [], paused: false, known: new Set(), registry: '' });
     button.addEventListener('click', () => this.pause(!this.paused));
     list.addEventListener('click', (e) => { const li = e.target.closest('li[data-vector]'); if (li?.dataset.vector) select(li.dataset.vector); });
   }
@@ -16,8 +16,21 @@ export class Timeline {
     this.label();
   }
   label() { this.button.textContent = this.paused ? `Go on${this.held.length ? ` (${this.held.length} new)` : ''}` : 'Pause'; }
-  add(e, fresh) { this.show(item(e, fresh)); }
-  lost(n) { const li = document.createElement('li'); li.className = 'bad'; li.textContent = `${n} events were missed here; the map is right again`; this.show(li); }
+  // What comes over the stream may be in history, too: each event is shown once.
+  add(e, fresh) {
+    const key = e.sequence + ' ' + e.time; // another registry may number from the beginning
+    if (this.known.has(key)) return;
+    this.known.add(key);
+    if (this.known.size > 4 * MOST) this.known.delete(this.known.values().next().value);
+    this.show(item(e, fresh));
+  }
+  // Another registry knows nothing of who held before.
+  registryIs(id) {
+    if (this.registry && this.registry !== id) this.gap('ivtd was started anew here: what was held before is not any more, and of the time between nothing is known');
+    this.registry = id;
+  }
+  gap(text) { const li = document.createElement('li'); li.className = 'bad gap'; li.textContent = text; this.show(li); }
+  lost(n) { this.gap(`${n} events were missed here; the map is right again`); }
   show(li) {
     if (!this.paused) return this.put(li);
     this.held.push(li);
