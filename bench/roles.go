@@ -24,7 +24,7 @@ import (
 const roleVariable = "IVT_BENCH_ROLE"
 
 var roles = map[string]func() error{
-	"ivtd": serveIvtd, "echo": serveEcho, "dbus": serveBus, "waker": wake, "holder": hold, "crowd": crowd,
+	"ivtd": serveIvtd, "echo": serveEcho, "dbus": serveBus, "waker": wake, "holder": hold, "crowd": crowd, "runner": runPrograms,
 	"watchers": watchAll, "viewers": viewAll,
 }
 
