@@ -93,7 +93,7 @@ func builtIn(module string) bool {
 
 // Limit is how long Eventually and the functions that wait for the kernel do
 // so. It is long, since an emulated machine on a busy host is slow.
-const Limit = 20 * time.Second
+const Limit = time.Minute
 
 // Eventually polls a condition until it holds and fails the test if it does not
 // within [Limit]; what says what was waited for.

@@ -100,7 +100,7 @@ func (k *killing) change(round int) {
 // round kills one of the two, and checks everything.
 func (k *killing) round(pid int) {
 	k.Helper()
-	start := time.Now()
+	start, before := time.Now(), k.worker()
 	k.kill9(pid)
 	k.edu.Raise(1)
 	for i := uint64(0); i == 0; { // the kernel writes the eventfd, whoever runs; the ring that follows is in its count, too
@@ -108,9 +108,16 @@ func (k *killing) round(pid int) {
 	}
 	k.edu.Ack(1)
 	k.wakes++
+	k.succeeded(before)
 	k.status()
 	k.back = append(k.back, time.Since(start))
 	k.check()
+}
+
+// succeeded returns when a worker is dead and another one there: a dying one may still answer.
+func (k *killing) succeeded(before int) {
+	k.Helper()
+	guest.Eventually(k, fmt.Sprintf("another worker in place of %d", before), func() bool { now := k.worker(); return now != 0 && now != before })
 }
 
 func (k *killing) kill9(pid int) {
@@ -143,12 +150,14 @@ func (k *killing) check() {
 // outlive starts that came to nothing.
 func (k *killing) fast(n int) {
 	k.Helper()
+	before := k.worker()
 	for range n {
 		pid := 0
 		guest.Eventually(k, "systemd starts it again", func() bool { pid = k.keeper(); return pid != 0 })
 		k.kill9(pid)
 		guest.Eventually(k, "it is dead", func() bool { return k.keeper() != pid })
 	}
+	k.succeeded(before)
 	k.status()
 	k.check()
 }
