@@ -136,7 +136,7 @@ func TestPublicShowsNoPersons(t *testing.T) {
 	metrics := get(t, "http://"+address+"/metrics")
 	for _, want := range []string{
 		`ivt_refusals_total{code="763",name="ERROR_INTERRUPT_VECTOR_ALREADY_CONNECTED"} 2`, `ivt_vector_holders{source="soft:demo",vector="soft:demo/3"} 1`,
-		`ivt_source_vectors{source="soft:demo"} 8`, "ivt_connections 2", "ivt_sessions 1", "ivt_worker_starts_total 1", "ivt_build_info{", "process_open_fds",
+		`ivt_source_vectors{source="soft:demo"} 8`, "ivt_connections 1", "ivt_vectors 8", "ivt_sources 1", "ivt_sessions 1", "ivt_worker_starts_total 1", "ivt_build_info{", "process_open_fds",
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("no %s in\n%s", want, metrics)

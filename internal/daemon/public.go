@@ -30,8 +30,34 @@ func (s *Server) Public() *Public {
 // Visible reports whether the public may know of a vector.
 func (p *Public) Visible(v irq.Vector) bool { return p.gate.Visible(v) }
 
-// Stats returns the registry's totals, which count hidden vectors, too.
-func (p *Public) Stats() irq.Stats { return p.server.registry.Stats() }
+// Stats returns the registry's totals. Vectors and connections are those that may be seen, and sources those that have any; refusals,
+// waiting requests and the like are of the whole ivtd, since they are what its operator wants to be alarmed by.
+func (p *Public) Stats() irq.Stats {
+	s := p.server.registry.Stats()
+	if p.gate.SeesAll() {
+		return s
+	}
+	sources, connections, orphans := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	s.Vectors = 0
+	for i := range p.server.registry.List("", irq.Vector{}) {
+		if !p.Visible(i.Vector) {
+			continue
+		}
+		s.Vectors++
+		sources[i.Vector.Source] = true
+		for _, h := range i.Holders {
+			if h.Connection == "" {
+				continue // not through ivtd
+			}
+			connections[h.Connection] = true
+			if i.State == irq.StateOrphaned {
+				orphans[h.Connection] = true
+			}
+		}
+	}
+	s.Sources, s.Connections, s.Orphans = len(sources), len(connections), len(orphans)
+	return s
+}
 
 // List is irq.Registry.List of what may be seen, without persons.
 func (p *Public) List(source string, after irq.Vector) iter.Seq[irq.Info] {

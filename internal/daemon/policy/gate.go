@@ -58,6 +58,12 @@ func (d *decided) rule(vector string) *Rule {
 // Subject is whom the gate is for.
 func (g *Gate) Subject() Subject { return g.subject }
 
+// SeesAll is true if nothing at all is hidden from the caller.
+func (g *Gate) SeesAll() bool {
+	d := g.decided()
+	return !d.policy.hides || d.policy.Administrator(g.subject)
+}
+
 // Visible is false for what a rule with hide = true hides from the caller; not from administrators.
 func (g *Gate) Visible(v irq.Vector) bool {
 	d := g.decided()
