@@ -12,6 +12,9 @@
 // the connection. The connection ends by itself with the process. What else can end it (an administrator
 // revokes it, the device is unplugged) closes [Connection.Done], and [Connection.Err] says why.
 //
+// A driver that also needs the registers of its device, and DMA, is granted the device with [Access](irq.AccessDevice):
+// [Connection.Device].
+//
 // The vectors are kept by ivtd, which is found by IVT_SOCKET, else at $XDG_RUNTIME_DIR/ivtd.sock if there
 // is one, else at /run/ivtd/ivtd.sock. Without ivtd the errors are [ErrNoDaemon]. Refusals are *irq.Error,
 // the same as those of the registry in process.

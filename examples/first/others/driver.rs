@@ -1,5 +1,5 @@
 // A driver in Rust: run it as  ivt connect soft:demo/3 -- ./driver  and its first vector is descriptor 3.
-use std::{fs::File, io::Read, os::fd::FromRawFd};
+use std::{fs::File, io::Read, os::unix::io::FromRawFd};
 
 fn main() -> std::io::Result<()> {
     let mut stream = unsafe { File::from_raw_fd(3) };

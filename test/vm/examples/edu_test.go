@@ -112,20 +112,4 @@ func TestDeviceGoesWithTheConnection(t *testing.T) {
 	}
 }
 
-// TestNoDeviceWithoutItsGrant: who has interrupts only is told how to get more.
-func TestNoDeviceWithoutItsGrant(t *testing.T) {
-	guest.Require(t)
-	address := guest.Device(t, "edu0")
-	guest.Bind(t, address, "vfio-pci")
-	d := serve(t, "edu.toml", eduAddress, address)
-	c, err := d.client.Connect(t.Context(), "pci:"+address+"/msi/0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Disconnect(context.Background())
-	if _, err := c.Device(); !errors.Is(err, irq.ErrInvalidParameter) || !strings.Contains(err.Error(), "AccessDevice") {
-		t.Errorf("got %v", err)
-	}
-}
-
 func second[T any](_ T, err error) error { return err }

@@ -3,6 +3,7 @@ package examples
 //vm:host dd od
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/ivtd/ivt/test/vm/guest"
@@ -21,7 +22,9 @@ func TestProgramsThatKnowNothingOfIvt(t *testing.T) {
 	// A device's registers are read with one access each: dd's blocks of 4 bytes.
 	registers := d.start(alice, "ivt", "connect", "--access", "device", vector, "--",
 		"sh", "-c", path+"dd bs=4 count=4 status=none <&5 | od -A x -t x4 -v")
-	registers.says("000000 010000ed 00000000 00000000 ffffffff")
+	if line := registers.line(); !strings.HasPrefix(line, "000000 010000ed 00000000 ") { // what follows is the last factorial
+		t.Errorf("the registers are %q", line)
+	}
 	registers.says("000010")
 	if status := registers.ended(); status != 0 {
 		t.Errorf("it ended with %d", status)
