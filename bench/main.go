@@ -25,7 +25,7 @@ type row struct {
 }
 
 // rows are all comparisons, in the order in which they are printed.
-var rows = [][]row{raiseRows, connectRows, wakeRows, streamRows, releaseRows, watcherRows, memoryRows, listRows}
+var rows = [][]row{raiseRows, connectRows, wakeRows, streamRows, releaseRows, restartRows, watcherRows, memoryRows, listRows}
 
 func main() {
 	if role := os.Getenv(roleVariable); role != "" {

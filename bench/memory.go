@@ -78,8 +78,9 @@ func crowd() error {
 	if err != nil {
 		return err
 	}
+	first, _ := strconv.Atoi(os.Getenv("IVT_BENCH_FIRST")) // 0 if nobody says
 	for i := range n {
-		name := irq.Vector{Source: "soft:bench", Index: i}.String()
+		name := irq.Vector{Source: "soft:bench", Index: first + i}.String()
 		if os.Getenv("IVT_BENCH_CROWD") == "sessions" {
 			err = connectAlone(ctx, name)
 		} else {

@@ -33,7 +33,7 @@ const bellQueue = 64 << 10
 
 // newBell makes a doorbell, which start makes ring.
 func newBell(r *relay, line *irq.Line) (*bell, error) {
-	in, theirs, err := newInlet(bellQueue)
+	in, theirs, err := newInlet(bellQueue, false)
 	if err != nil {
 		return nil, err
 	}

@@ -16,18 +16,19 @@ import (
 // who sends any.
 type inlet struct {
 	fd      int
+	speaks  bool // records are sent on fd, too
 	refuses bool // the kernel refuses descriptors
 	deaf    bool // nothing more is read: the end was seen, or a descriptor came
 	hostile bool // a descriptor is in the queue: closing fd may block
 }
 
 // newInlet returns the inlet and the other end, for the one outside. queue bounds what is unread, in bytes of records.
-func newInlet(queue int) (in inlet, theirs int, err error) {
+func newInlet(queue int, speaks bool) (in inlet, theirs int, err error) {
 	ours, theirs, err := kernel.Socketpair()
 	if err != nil {
 		return inlet{fd: -1}, -1, err
 	}
-	in = inlet{fd: ours}
+	in = inlet{fd: ours, speaks: speaks}
 	if err := in.prepare(); err != nil {
 		kernel.Close(ours)
 		kernel.Close(theirs)
@@ -39,6 +40,9 @@ func newInlet(queue int) (in inlet, theirs int, err error) {
 // prepare sets the options of an inlet's descriptor.
 func (in *inlet) prepare() error {
 	in.refuses = kernel.RefuseDescriptors(in.fd) == nil
+	if in.refuses && in.speaks {
+		return nil // a socket that wants credentials is given a name when it sends, and that takes longer the more there are
+	}
 	return kernel.PassCredentials(in.fd)
 }
 
@@ -51,7 +55,7 @@ func (in *inlet) receive(b *kernel.Batch, f func([]byte)) (open bool) {
 			break
 		}
 		for i := range n {
-			if r := b.Record(i); r.End {
+			if r := b.Record(i); r.End && in.ended() {
 				in.deaf = true
 				break
 			} else if !r.Excess {
@@ -64,6 +68,15 @@ func (in *inlet) receive(b *kernel.Batch, f func([]byte)) (open bool) {
 		}
 	}
 	return !in.deaf
+}
+
+// ended tells the end from an empty record, which looks the same without credentials; nobody has a use for one then.
+func (in *inlet) ended() bool {
+	if !in.refuses || !in.speaks {
+		return true
+	}
+	gone, err := kernel.HungUp(in.fd)
+	return gone || err != nil
 }
 
 func (in *inlet) take(b *kernel.Batch, limit int) (int, error) {

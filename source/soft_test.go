@@ -272,7 +272,7 @@ func TestUninvitedDescriptors(t *testing.T) {
 // The same as on a kernel that cannot refuse descriptors: we look before we take.
 func TestInletLooksBeforeItTakes(t *testing.T) {
 	leakFree(t)
-	in, theirs, err := newInlet(streamQueue)
+	in, theirs, err := newInlet(streamQueue, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ type stream struct {
 
 // newStream makes the socket of a claim and has the relay listen to its holder.
 func newStream(r *relay, c irq.Claim, level bool, ack Ack) (*stream, error) {
-	in, theirs, err := newInlet(streamQueue)
+	in, theirs, err := newInlet(streamQueue, true)
 	if err != nil {
 		return nil, err
 	}

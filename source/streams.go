@@ -78,7 +78,7 @@ func (s *Streams) Adopt(c irq.Claim, level bool) (irq.Handler, error) {
 		return nil, &irq.Error{Code: irq.ErrNotConnected, Operation: "adopt", Vector: c.Vector, Reason: irq.ReasonClosed,
 			Detail: "its stream was not kept across the restart", Remedies: []string{"connect again"}}
 	}
-	in := inlet{fd: kept.FDs[0]}
+	in := inlet{fd: kept.FDs[0], speaks: true}
 	if err := in.prepare(); err != nil {
 		closeAll(kept.FDs)
 		return nil, fmt.Errorf("adopt the stream of %s: %w", c.Vector, err)

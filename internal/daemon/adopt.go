@@ -32,9 +32,11 @@ func (s *Server) adopt(ctx context.Context) {
 		return
 	}
 	parts := k.entries(partPrefix)
-	connections := k.entries(connectionPrefix)
-	for _, id := range newestFirst(connections) {
-		s.adoptOne(id, connections[id], parts)
+	for f := range readFormer(k.entries(connectionPrefix), parts) {
+		s.adoptOne(f)
+	}
+	for key := range parts { // of records that were never finished
+		k.Drop(partPrefix + key)
 	}
 	for name, src := range s.sources.all() {
 		if settler, ok := src.(source.Settler); ok {
@@ -52,22 +54,45 @@ func (s *Server) adopt(ctx context.Context) {
 	}
 }
 
-func (s *Server) adoptOne(id string, e keeper.Entry, parts map[string]keeper.Entry) {
-	lifeline := -1
-	if len(e.Descriptors) == 1 {
-		lifeline = e.Descriptors[0]
-	}
-	r, keys, err := readKept(id, e.Value, parts)
+// A former is a connection of a former worker.
+type former struct {
+	id       string
+	record   keptLink
+	parts    []string // keys of those of its record
+	lifeline int      // -1: none
+	err      error    // why the record cannot be read
+}
+
+// readFormer reads the records on a goroutine of its own, in the order in which they are to be taken over: that takes as long
+// as all the rest, and everybody waits meanwhile. What is read of parts is deleted there.
+func readFormer(connections, parts map[string]keeper.Entry) <-chan former {
+	all := make(chan former, 256)
+	go func() {
+		defer close(all)
+		for _, id := range newestFirst(connections) {
+			f := former{id: id, lifeline: -1}
+			if fds := connections[id].Descriptors; len(fds) == 1 {
+				f.lifeline = fds[0]
+			}
+			f.record, f.parts, f.err = readKept(id, connections[id].Value, parts)
+			all <- f
+		}
+	}()
+	return all
+}
+
+func (s *Server) adoptOne(f former) {
+	id, r, err := f.id, f.record, f.err
 	if err == nil {
-		err = s.readmit(id, r, keys, lifeline)
-	} else if lifeline >= 0 {
-		kernel.Close(lifeline)
+		err = s.readmit(id, r, f.parts, f.lifeline)
+	} else if f.lifeline >= 0 {
+		kernel.Close(f.lifeline)
 	}
 	if err == nil {
 		return
 	}
 	s.keeping.Drop(connectionPrefix + id)
-	for _, key := range keys {
+	for _, key := range f.parts {
 		s.keeping.Drop(key)
 	}
 	ended := irq.Event{Kind: irq.EventRevoked, Reason: irq.ReasonRevoked, Detail: "it could not be taken over after a restart of ivtd: " + err.Error()}
@@ -96,8 +121,8 @@ func newestFirst(connections map[string]keeper.Entry) []string {
 
 // readKept puts a record together. keys are those of its parts.
 func readKept(id string, value []byte, parts map[string]keeper.Entry) (r keptLink, keys []string, err error) {
-	var h head
-	if err := json.Unmarshal(value, &h); err != nil {
+	h, err := readHead(value)
+	if err != nil {
 		return r, nil, fmt.Errorf("its record is damaged: %w", err)
 	}
 	text := []byte(h.Whole)
@@ -192,8 +217,7 @@ func (s *Server) tieAgain(l *link, c *irq.Connection, h irq.Holder, lifeline int
 	if err := l.bind(&tie{ours: lifeline, theirs: -1, process: watched}, c); err != nil && !errors.Is(err, irq.ErrNotConnected) {
 		return err
 	}
-	l.note()
-	return nil
+	return nil // what is kept of it is what it was
 }
 
 // adoptClaim has the source take over one vector.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -27,6 +28,19 @@ type head struct {
 	Whole   json.RawMessage `json:"whole,omitempty"`
 	Version uint64          `json:"version,omitempty"`
 	Parts   int             `json:"parts,omitempty"`
+}
+
+// A head of one slot is written and read without looking into it a second time.
+var wholeBegins, wholeEnds = []byte(`{"whole":`), []byte(`}`)
+
+func readHead(value []byte) (h head, err error) {
+	if text, ok := bytes.CutPrefix(value, wholeBegins); ok {
+		if text, ok = bytes.CutSuffix(text, wholeEnds); ok {
+			return head{Whole: text}, nil
+		}
+	}
+	err = json.Unmarshal(value, &h)
+	return h, err
 }
 
 // remember keeps the connection of a link as it is now (rule 14). Once the connection is over it does nothing.
@@ -69,7 +83,7 @@ func (l *link) remember() error {
 
 func (l *link) write(id string, text []byte, fds []int) error {
 	k, former := l.server.keeping, l.parts
-	value := slices.Concat([]byte(`{"whole":`), text, []byte(`}`)) // a head
+	value := slices.Concat(wholeBegins, text, wholeEnds)
 	l.parts = nil
 	if len(value) > keeper.MaxValue {
 		var err error
