@@ -115,7 +115,9 @@ func TestVMOneTypeAtATime(t *testing.T) {
 				if round > 0 {
 					g.count()
 				}
-				nicHardware(guest.OpenE1000e(t, address), 0).paced(t, g, 3)
+				nic := guest.OpenE1000e(t, address)
+				nicHardware(nic, 0).paced(t, g, 3)
+				nic.Stop()
 			}
 			g.disconnect()
 		}
