@@ -37,26 +37,25 @@ const (
 	deviceConnects = 20
 )
 
-// aloneOn is the CPU of all who take part in a row, and of their interrupts: a wake-up of another CPU of the VM is one of a thread of
-// QEMU's on the host, which costs many times what is measured and depends on what else the host does.
+// aloneOn is the CPU of the interrupts, and of who raises them and who waits for them.
 const aloneOn = 1
 
-// together keeps this process and those that it starts from now on to one CPU.
-func (b *bench) together() error {
-	tasks, err := os.ReadDir("/proc/self/task")
-	if err != nil {
+// here keeps the calling thread to that CPU.
+func here() error { return unix.SchedSetaffinity(0, only(aloneOn)) }
+
+// startHere starts a process that keeps to it.
+func startHere(start func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return err
 	}
-	for _, task := range tasks {
-		tid, err := strconv.Atoi(task.Name())
-		if err == nil {
-			err = unix.SchedSetaffinity(tid, only(aloneOn))
-		}
-		if err != nil {
-			return err
-		}
+	if err := here(); err != nil {
+		return err
 	}
-	return os.Setenv("GOMAXPROCS", strconv.Itoa(runtime.NumCPU())) // as anywhere
+	defer unix.SchedSetaffinity(0, &before)
+	return start()
 }
 
 // interrupting compares a Go client that has its vector from ivtd with a C program that has the whole device and blocks in read().
@@ -73,7 +72,7 @@ func (b *bench) interrupting(style string) (ours, peer sample, err error) {
 	p, err := b.raising(address, interrupts, func(answer *os.File) error {
 		c := exec.Command("irq", "own", address, group)
 		c.ExtraFiles = []*os.File{answer}
-		return b.launch(c)
+		return startHere(func() error { return b.launch(c) })
 	})
 	if err != nil {
 		return nil, nil, err
@@ -117,8 +116,10 @@ func drive() error {
 		os.Exit(0)
 	}()
 	return c.Handle(context.Background(), func(i ivt.Interrupt) irq.Verdict {
-		if i.Rang {
-			return irq.Handled
+		if i.Sequence == 1 && options != nil { // this thread is the driver's own
+			if err := here(); err != nil {
+				fmt.Fprintln(os.Stderr, "driver:", err)
+			}
 		}
 		if err := kernel.WriteEventfd(3, uint64(kernel.Monotonic())); err != nil { // eight bytes in the order of the machine
 			fmt.Fprintln(os.Stderr, "driver:", err)
@@ -148,14 +149,13 @@ func (b *bench) raising(address string, n int, driver func(answer *os.File) erro
 	}
 	c := exec.Command("irq", "raise", sysfs(address, "resource0"), strconv.Itoa(n))
 	c.ExtraFiles = []*os.File{in}
-	return b.asking(c)
+	var r *ringer
+	err = startHere(func() (err error) { r, err = b.asking(c); return err })
+	return r, err
 }
 
 // ivtdOf starts the real ivtd, keeper and worker, with a device.
 func (b *bench) ivtdOf(id, interrupts string) (socket, address string, process *exec.Cmd, err error) {
-	if err := b.together(); err != nil {
-		return "", "", nil, err
-	}
 	if address, _, err = forVFIO(id); err != nil {
 		return "", "", nil, err
 	}

@@ -9,8 +9,9 @@ import (
 	"slices"
 )
 
-// The rows of a device are measured in a VM with emulated devices, ours and the peer's in the same one. All is slow there, so that
-// only the ratios mean anything. In the VM this program has these rows and no others.
+// The rows of a device are measured in a VM with emulated devices, ours and the peer's in the same one. Time is the number of
+// instructions there, 4 ns each, whatever else this machine does: only the ratios mean anything, and they are the same each time.
+// In the VM this program has these rows and no others.
 const vmKernel = "6.12" // stock, with tracefs
 
 // deviceRowsMatch reports whether a VM is needed.
@@ -24,7 +25,7 @@ func runVM(only string, rounds int) bool {
 		fmt.Printf("%-58s %v\n", "VM", skip("no QEMU, try: apt-get install qemu-system-x86"))
 		return true
 	}
-	c := exec.Command("go", "run", "./test/vm/cmd/vmtest", "-kernel", vmKernel, "-script", "bench/vm.sh", "./bench", "./bench/c", "./cmd/ivtd",
+	c := exec.Command("go", "run", "./test/vm/cmd/vmtest", "-icount", "-kernel", vmKernel, "-script", "bench/vm.sh", "./bench", "./bench/c", "./cmd/ivtd",
 		"--", "-strict", "-run", only, "-rounds", fmt.Sprint(min(rounds, 7)))
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	err := c.Run()

@@ -23,6 +23,7 @@ type machine struct {
 	noIOMMU   bool
 	shell     bool // console on our terminal
 	memory    int  // MiB
+	icount    bool // time is the number of instructions
 
 	cpu time.Duration // what boot took of the host
 }
@@ -56,14 +57,18 @@ func (m *machine) args() []string {
 
 // hardware is software emulation, so that every machine can run it.
 func (m *machine) hardware() []string {
-	args := []string{
-		"-machine", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max",
+	args := []string{"-accel", "tcg,thread=multi"}
+	if m.icount {
+		args = []string{"-accel", "tcg,thread=single", "-icount", "shift=2,sleep=off"}
+	}
+	args = append(args,
+		"-machine", "q35,kernel-irqchip=split", "-cpu", "max",
 		"-smp", "2", "-m", fmt.Sprint(m.memory),
 		"-nodefaults", "-display", "none", "-no-reboot",
 		// Two hubs with two cards each: what one sends, the other receives.
 		"-netdev", "hubport,id=net0,hubid=0", "-netdev", "hubport,id=net1,hubid=0",
 		"-netdev", "hubport,id=net2,hubid=1", "-netdev", "hubport,id=net3,hubid=1",
-	}
+	)
 	if !m.noIOMMU {
 		args = append(args, "-device", "intel-iommu,intremap=on,caching-mode=on")
 	}

@@ -103,7 +103,7 @@ func interactive(ctx context.Context, o Options, run func(*suite, *kernels.Kerne
 }
 
 func (s *suite) plain(k *kernels.Kernel) *machine {
-	return &machine{kernel: k, dir: s.tmp, initramfs: filepath.Join(s.tmp, "initramfs"), memory: s.Memory}
+	return &machine{kernel: k, dir: s.tmp, initramfs: filepath.Join(s.tmp, "initramfs"), memory: s.Memory, icount: s.Instructions}
 }
 
 // pack makes the machine's initramfs with the programs of the options,

@@ -22,3 +22,7 @@ vm-shell: setup-test ## a shell in a VM with the devices: KERNEL=6.12 (default o
 .PHONY: demo-vm
 demo-vm: setup-test ## two C drivers on one device in a VM: the first goes deaf; under ivt the second gets 763
 	@$(VM) -kernel $(or $(firstword $(KERNEL)),6.12) -script test/vm/deaf/demo.sh ./examples/deaf ./cmd/ivt ./cmd/ivtd -- bare ivt
+
+.PHONY: bench-vm
+bench-vm: setup-test ## the rows of make bench that need a device, in a VM
+	@$(GO) run ./bench -run '^VM'

@@ -45,6 +45,7 @@ func run(ctx context.Context) int {
 	flag.DurationVar(&o.Timeout, "timeout", 0, "limit for a package (default 4m)")
 	flag.IntVar(&o.Jobs, "jobs", 0, "VMs at a time (default 2)")
 	flag.IntVar(&o.Memory, "memory", 0, "memory of a VM in MiB (default 768)")
+	flag.BoolVar(&o.Instructions, "icount", false, "with -shell and -script: the number of instructions is the time, whatever else the host does")
 	flag.BoolVar(&o.Update, "update", false, "look for newer kernels of the same names")
 	flag.Parse()
 	o.Kernels = strings.Split(*kernel, ",")
