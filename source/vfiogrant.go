@@ -145,12 +145,21 @@ func (g *iommuGroup) renew() error {
 	return g.keep()
 }
 
+// systemd closes what its descriptor store is to forget a little later, in a process of its own.
+const (
+	closing      = 500 * time.Millisecond
+	closingPause = 2 * time.Millisecond
+)
+
 // reopen opens a function that was closed in order to be renewed.
 func (s *vfio) reopen() error {
 	if s.device >= 0 {
 		return nil
 	}
 	err := s.openDevice()
+	for end := time.Now().Add(closing); errors.Is(err, irq.ErrAlreadyConnected) && time.Now().Before(end); err = s.openDevice() {
+		time.Sleep(closingPause)
+	}
 	if err == nil {
 		return nil
 	}
