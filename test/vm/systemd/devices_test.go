@@ -45,7 +45,7 @@ type wired struct {
 // interrupts, kill -9 of the keeper, interrupts again, disconnect.
 func TestDevicesUnderTheShippedUnit(t *testing.T) {
 	on(t, "own")
-	policy := doorbells + "[[allow]]\nvectors = [\"pci:*\", \"uio:*\", \"gpio:*\"]\nuser = \"root\"\nshare = true\n"
+	policy := doorbells + "[[allow]]\nvectors = [\"pci:*\", \"uio:*\", \"gpio:*\"]\nuser = \"root\"\nshare = true\naccess = \"device\"\n"
 	all, devices := suite(t)
 	permit(t)
 	s := install(t, policy+devices)
@@ -80,7 +80,12 @@ func TestDevicesUnderTheShippedUnit(t *testing.T) {
 			}
 		}
 	}
-	s.connect(all[0].vector)
+	// Whoever had the whole device leaves no copy of it anywhere: not with the keeper, not with systemd.
+	whole := s.connect(all[0].vector, ivt.Access(irq.AccessDevice))
+	if err := whole.Disconnect(s.ctx()); err != nil {
+		t.Error(err)
+	}
+	s.interrupts(all[0], []*ivt.Connection{s.connect(all[0].vector)})
 	for _, line := range s.journal("level=ERROR") {
 		t.Errorf("the journal says %s", line)
 	}

@@ -64,7 +64,8 @@ func TestRule14KillsOfTheKeeper(t *testing.T) {
 		k.change(n)
 		k.round(s.worker())
 	}
-	k.fast(max(6, n/3))
+	fast := max(6, 2*n/5)
+	k.fast(fast)
 	if got := s.status().Instance; got != instance {
 		k.violation("another registry serves")
 	}
@@ -73,7 +74,7 @@ func TestRule14KillsOfTheKeeper(t *testing.T) {
 	}
 	slices.Sort(k.back)
 	t.Logf("%d kills of the keeper, %d of them while it started, %d of the worker; %d connects, %d final wakes; back after %v at best, %v in the middle, %v at worst; %d violations",
-		n+max(6, n/3), max(6, n/3), n/2, k.connects, k.wakes, k.back[0], k.back[len(k.back)/2], k.back[len(k.back)-1], len(k.violations))
+		n+fast, fast, n/2, k.connects, k.wakes, k.back[0], k.back[len(k.back)/2], k.back[len(k.back)-1], len(k.violations))
 }
 
 // change lets one doorbell go and takes two others: when the kill comes the keeper may not have heard of it.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/irq"
@@ -18,6 +19,9 @@ const doorbells = "[soft.demo]\nvectors = 64\nshareable = true\n[[allow]]\nvecto
 func TestRule14RestartOfTheService(t *testing.T) {
 	on(t, "6.1")
 	s := install(t, doorbells)
+	if state := guest.Show(t, "ivtd.service", "ActiveState"); state != "inactive" {
+		t.Errorf("before the first client the service is %s", state)
+	}
 	c, shared, many := s.connect("soft:demo/1"), s.connect("soft:demo/2", ivt.Shared()), s.connect("soft:demo/3", ivt.Grace(60e9))
 	instance := s.status().Instance
 	all := []*ivt.Connection{c, shared, many}
@@ -40,7 +44,10 @@ func TestRule14RestartOfTheService(t *testing.T) {
 	}
 	before := s.stored()
 
-	guest.Systemctl(t, "restart", "ivtd.service")
+	rings := s.ringWhile(c, func() { guest.Systemctl(t, "restart", "ivtd.service") })
+	for taken := uint64(0); taken < rings; {
+		taken += s.wait(c).Count
+	}
 	holds("systemctl restart")
 
 	guest.Systemctl(t, "daemon-reload")
@@ -68,4 +75,43 @@ func TestRule14RestartOfTheService(t *testing.T) {
 			t.Errorf("after systemctl stop %s ended with %v", c.ID(), err)
 		}
 	}
+	s.connect("soft:demo/1")
+	if s.status().Instance == instance {
+		t.Error("the next client of the socket is served by the registry that was stopped")
+	}
+}
+
+// ringWhile rings a doorbell ten times a second while do runs, and returns how often that was.
+func (s *installed) ringWhile(c *ivt.Connection, do func()) (rings uint64) {
+	s.Helper()
+	bell, err := s.client.OpenDoorbell(s.ctx(), c.Vectors()[0].String())
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer bell.Close()
+	stop, failed := make(chan struct{}), make(chan error)
+	go func() {
+		pause := time.NewTicker(100 * time.Millisecond)
+		defer pause.Stop()
+		for {
+			if err := bell.Ring(1); err != nil {
+				failed <- err
+				return
+			}
+			rings++
+			select {
+			case <-pause.C:
+			case <-stop:
+				close(failed)
+				return
+			}
+		}
+	}()
+	do()
+	close(stop)
+	if err := <-failed; err != nil {
+		s.Fatalf("ring %d: %v", rings+1, err)
+	}
+	s.Logf("%d rings meanwhile", rings)
+	return rings
 }
