@@ -17,7 +17,7 @@ func Open(control, memory int) (s *Store, kept map[string]Entry, problems []stri
 		return nil, nil, nil, err
 	}
 	m.Generation().Add(1)
-	s = &Store{memory: m, control: control, index: map[string]int{}}
+	s = &Store{memory: m, control: control, index: map[string]int{}, most: capacity()}
 	held, err := s.ask(opAll)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("ask the keeper for what it holds: %w", err)
@@ -39,6 +39,10 @@ func Open(control, memory int) (s *Store, kept map[string]Entry, problems []stri
 		s.next = i + 1
 	}
 	s.collectFree()
+	s.held = 0
+	for _, e := range kept {
+		s.held += len(e.Descriptors)
+	}
 	return s, kept, problems, nil
 }
 

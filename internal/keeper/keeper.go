@@ -164,6 +164,11 @@ func (k *Keeper) serve(upgrade chan<- bool) {
 	buffer := make([]byte, maxRecord)
 	for {
 		n, fds, err := k.listen(buffer)
+		if errors.Is(err, kernel.ErrCutShort) { // whose it was comes to light at the next adoption; the others are heard
+			k.options.Log.Error("a record of the worker is lost: no descriptors are left", "err", err)
+			k.heard()
+			continue
+		}
 		if err != nil {
 			k.options.Log.Error("receive from the worker", "err", err)
 			return
@@ -177,6 +182,7 @@ func (k *Keeper) serve(upgrade chan<- bool) {
 				k.options.Log.Error("hand everything to the new worker", "err", err)
 			}
 		case opSync:
+			k.store.barrier() // systemd's copies are to be closed, too
 			if err := kernel.SendRights(k.control, encodeRecord(opEnd)); err != nil {
 				k.options.Log.Error("answer the worker", "err", err)
 			}
@@ -187,10 +193,15 @@ func (k *Keeper) serve(upgrade chan<- bool) {
 		case opUpgrade:
 			upgrade <- true
 		}
-		if k.store.exists() {
-			kernel.Discard(k.control) // it was peeked at, so it is there
-		}
+		k.heard()
 		k.rest()
+	}
+}
+
+// heard takes a record that was dealt with out of the socket.
+func (k *Keeper) heard() {
+	if k.store.exists() {
+		kernel.Discard(k.control) // it was peeked at, so it is there
 	}
 }
 

@@ -218,3 +218,26 @@ func TestUpgradeExecutesTheProgramInPlace(t *testing.T) {
 	f.say("stop")
 	f.cmd.Wait()
 }
+
+// TestKeeperNeverRunsOut: who would be one descriptor too many for the keeper is refused, and nobody else notices.
+func TestKeeperNeverRunsOut(t *testing.T) {
+	s, err := NewLocal(16, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.most = 3
+	fds := []int{int(os.Stdin.Fd()), int(os.Stdout.Fd()), int(os.Stderr.Fd())}
+	if err := errors.Join(s.Put("a", nil, fds[:2]...), s.Put("b", nil, fds[:1]...)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Put("c", nil, fds[:1]...); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("a fourth descriptor of three: %v, want EMFILE", err)
+	}
+	if err := errors.Join(s.Put("c", []byte("value")), s.Put("a", []byte("new"), fds[:2]...), s.Drop("b"), s.Put("d", nil, fds[:1]...)); err != nil {
+		t.Errorf("what needs no more descriptors is refused: %v", err)
+	}
+	if s.held != 3 {
+		t.Errorf("%d descriptors are held, want 3", s.held)
+	}
+}

@@ -27,6 +27,8 @@ type Store struct {
 	index map[string]int
 	free  []int // slots that were used and are not; slots from next on never were
 	next  int
+	held  int // descriptors that the keeper has for us
+	most  int // that it can have; 0: any number
 }
 
 // An Entry is what was put under one key. The descriptors are the caller's.
@@ -44,6 +46,21 @@ func NewLocal(slots int, instance string) (*Store, error) {
 		return nil, err
 	}
 	return &Store{memory: m, control: -1, index: map[string]int{}}, nil
+}
+
+// capacity is how many descriptors the keeper can have for its worker. Nobody can ask it when it has none left to hear with, so the
+// worker sees to it that it never comes to that: both have the same limit. Beside a descriptor store the keeper has each twice, and
+// what it was told last it may not have heard yet.
+func capacity() int {
+	_, limit := kernel.DescriptorsInUse()
+	if limit == 0 || limit > 1<<30 {
+		return 0
+	}
+	room := int(limit) - int(limit)/16 - 64
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		room /= 2
+	}
+	return max(room, 1)
 }
 
 // Memory is the shared memory below.
@@ -68,6 +85,14 @@ func (s *Store) Put(key string, value []byte, fds ...int) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	old, replaced := s.index[key]
+	more := len(fds)
+	if replaced {
+		more -= s.memory.slot(old).descriptors()
+	}
+	if more > 0 && s.most > 0 && s.held+more > s.most {
+		return fmt.Errorf("keep %q: the keeper has %d descriptors, which is all that RLIMIT_NOFILE lets it: %w", key, s.held, syscall.EMFILE)
+	}
 	i, err := s.take()
 	if err != nil {
 		return fmt.Errorf("keep %q: %w", key, err)
@@ -79,7 +104,7 @@ func (s *Store) Put(key string, value []byte, fds ...int) error {
 		s.free = append(s.free, i)
 		return fmt.Errorf("keep %q: %w", key, err)
 	}
-	old, replaced := s.index[key]
+	s.held += len(fds)
 	if replaced {
 		for c := range Counters {
 			now.counter(c).Store(s.memory.slot(old).counter(c).Load())
@@ -183,6 +208,7 @@ func (s *Store) release(i int) error {
 	if had == 0 {
 		return nil
 	}
+	s.held -= had
 	return s.tell(opDrop, i, nil)
 }
 

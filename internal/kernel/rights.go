@@ -1,10 +1,14 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
 )
+
+// ErrCutShort says that a message was longer than the buffer, or that the process had no descriptor left for what came with it.
+var ErrCutShort = errors.New("message cut short by the kernel")
 
 // MaxRights is how many descriptors one message carries (SCM_MAX_FD, include/net/scm.h).
 const MaxRights = 253
@@ -70,7 +74,7 @@ func receiveRights(socket int, data []byte, how int) (n int, fds []int, err erro
 		for _, fd := range fds {
 			unix.Close(fd)
 		}
-		return 0, nil, fmt.Errorf("message cut short by the kernel (flags %#x)", flags)
+		return 0, nil, fmt.Errorf("%w (flags %#x)", ErrCutShort, flags)
 	}
 	return n, fds, nil
 }
