@@ -52,9 +52,8 @@ func startDaemon(t *testing.T, policy string, args ...string) *ivtd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "ivtd"), "../../cmd/ivtd")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build ivtd: %v\n%s", err, out)
+	if _, err := program(); err != nil {
+		t.Fatal(err)
 	}
 	d := &ivtd{t: t, dir: dir, socket: filepath.Join(dir, "s"), args: args}
 	if err := os.WriteFile(filepath.Join(dir, "ivtd.toml"), []byte(policy), 0o600); err != nil {
@@ -65,9 +64,68 @@ func startDaemon(t *testing.T, policy string, args ...string) *ivtd {
 	return d
 }
 
+// program builds ivtd once for all tests.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "ivt")
+	if err != nil {
+		return "", err
+	}
+	builtIn = dir
+	name := filepath.Join(dir, "ivtd")
+	if out, err := exec.Command("go", "build", "-o", name, "../../cmd/ivtd").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build ivtd: %w\n%s", err, out)
+	}
+	return name, nil
+})
+
+var builtIn string // the folder of program
+
+// driver has a process of that name connect to a vector: in the picture drivers look like drivers. It returns when it was answered.
+func driver(t *testing.T, name, vector string) {
+	t.Helper()
+	c := exec.Command("/proc/self/exe")
+	c.Env = append(os.Environ(), driverVariable+"="+name+" "+vector)
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	out.Read(make([]byte, 1))
+}
+
+const driverVariable = "IVT_PAGE_TEST_DRIVER"
+
+func drive(name, vector string) {
+	os.WriteFile(fmt.Sprintf("/proc/self/task/%d/comm", os.Getpid()), []byte(name), 0)
+	c, err := ivt.Connect(context.Background(), vector)
+	fmt.Println(err)
+	if err == nil {
+		c.Handle(context.Background(), func(ivt.Interrupt) irq.Verdict { return irq.Handled })
+	}
+}
+
+func TestMain(m *testing.M) {
+	if name, vector, ok := strings.Cut(os.Getenv(driverVariable), " "); ok {
+		drive(name, vector)
+		return
+	}
+	status := m.Run()
+	if builtIn != "" {
+		os.RemoveAll(builtIn)
+	}
+	os.Exit(status)
+}
+
 func (d *ivtd) start() {
 	d.t.Helper()
-	d.process = exec.Command(filepath.Join(d.dir, "ivtd"), append([]string{"--socket", d.socket, "--config", filepath.Join(d.dir, "ivtd.toml")}, d.args...)...)
+	name, err := program()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.process = exec.Command(name, append([]string{"--socket", d.socket, "--config", filepath.Join(d.dir, "ivtd.toml")}, d.args...)...)
 	if err := d.process.Start(); err != nil {
 		d.t.Fatal(err)
 	}
@@ -258,23 +316,22 @@ func TestPageShowsAConnectAndARefusalWithBothParties(t *testing.T) {
 	}
 	ask[bool](t, tab, `document.querySelector('#detail button').click() ?? true`)
 	until(t, tab, "the explanation", `document.querySelector('#detail pre')?.textContent.includes('ERROR_INTERRUPT_VECTOR_ALREADY_CONNECTED')`)
-	if *update {
-		shoot(t, tab, client, address)
-	}
 }
 
-// shoot takes the README's screenshots: a driver that receives, one that was refused, and who shares.
-func shoot(t *testing.T, tab context.Context, client *ivt.Client, address string) {
-	t.Helper()
-	for i, label := range []string{"nic-rx", "camera", "audio", "gpio-keys"} {
-		c, err := client.Connect(t.Context(), fmt.Sprintf("soft:demo/%d", 12+7*i), ivt.Label(label))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Disconnect(context.Background())
+// TestPagePictures takes the README's screenshots: drivers that receive, and one that was refused.
+func TestPagePictures(t *testing.T) {
+	if !*update {
+		t.Skip("they are taken on request; try: go test ./internal/page -run Pictures -args -update")
+	}
+	d := startDaemon(t, "[soft.demo]\nvectors = 64\nshareable = true\n")
+	tab, address := open(t, live(t, d.socket))
+	client := d.client()
+	t.Setenv("IVT_SOCKET", d.socket)
+	for i, name := range []string{"nic-worker", "camerad", "audiod", "keypad"} {
+		driver(t, name, fmt.Sprintf("soft:demo/%d", 12+7*i))
 	}
 	do(t, tab, "a page for the screenshot", chromedp.EmulateViewport(1400, 1150), chromedp.Navigate("about:blank"), chromedp.Navigate(address+"#sel=soft:demo/12"))
-	client.Connect(t.Context(), "soft:demo/12", ivt.Label("second-driver"))
+	driver(t, "testpmd", "soft:demo/12")
 	until(t, tab, "everything", `+document.body.dataset.frames > 4 && document.querySelector('#findings').childElementCount > 0 && document.querySelector('#time .refusal')`)
 	for _, colours := range []string{"light", "dark"} {
 		scheme(t, tab, colours)
@@ -283,6 +340,7 @@ func shoot(t *testing.T, tab context.Context, client *ivt.Client, address string
 				t.Fatal(err)
 			}
 		}
+		until(t, tab, "a rate", `(rate => rate && rate !== '0.0')([...document.querySelectorAll('#detail dt')].find(d => d.textContent === 'a second')?.nextSibling.textContent)`)
 		ask[bool](t, tab, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
 		png, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
 		if err == nil {

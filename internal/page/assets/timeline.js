@@ -56,18 +56,25 @@ export function item(e, fresh) {
   if (e.kind !== 'refused') { li.append(`${e.vector} ${words[e.kind] ?? e.kind}${e.who ? ': ' + e.who : ''}${e.why ? ' (' + e.why + ')' : ''}`); return li; }
   const head = document.createElement('span');
   head.className = 'bad';
-  head.textContent = `${e.vector} refused, ${e.code} ${e.name}`;
-  li.append(head);
+  head.textContent = `${e.vector} refused: ${e.code}`;
+  li.append(head, small('div', e.name, 'bad code'));
   const both = document.createElement('div');
   both.className = 'refusal';
-  both.append(party('lost', e.who || 'somebody'), party('arrow', '→ ✕'), party('has', e.holders?.length ? e.holders.join(' and ') : e.why || 'nobody in the way'));
+  both.append(party('lost', 'wanted it', e.who || 'somebody'), small('div', '→ ✕', 'arrow'), party('has', 'has it', e.holders?.length ? e.holders.join(' and ') : e.why || 'nobody in the way'));
   li.append(both);
-  if (e.remedies?.length) { const p = document.createElement('p'); p.className = 'quiet'; p.textContent = 'try: ' + e.remedies[0]; li.append(p); }
+  if (e.code === 763) li.append(small('p', 'A vector has one holder. It was taken already, and nothing of its holder was disturbed.', 'quiet'));
+  for (const r of e.remedies?.slice(0, 3) ?? []) li.append(small('p', 'try: ' + r, 'quiet'));
   return li;
 }
-function party(kind, text) {
+function small(tag, text, className) {
+  const e = document.createElement(tag);
+  e.textContent = text;
+  e.className = className;
+  return e;
+}
+function party(kind, role, text) {
   const d = document.createElement('div');
-  d.className = kind === 'arrow' ? 'arrow' : 'party ' + kind;
-  d.textContent = kind === 'lost' ? text + ' wanted it' : kind === 'has' ? text : text;
+  d.className = 'party ' + kind;
+  d.append(small('small', role, ''), text);
   return d;
 }
