@@ -61,6 +61,9 @@ func (x *terminal) keys(keys ...string) {
 }
 func (x *terminal) types(text string) { x.t.Helper(); x.tmux("send-keys", "-l", text) }
 
+// coloured is the screen with its escapes.
+func (x *terminal) coloured() string { x.t.Helper(); return x.tmux("capture-pane", "-p", "-e", "-N") }
+
 // until waits for a screen that has all the words (those that begin with ! it must not have).
 func (x *terminal) until(what string, words ...string) string {
 	x.t.Helper()
@@ -259,7 +262,7 @@ func TestATerminatedTopLeavesTheTerminal(t *testing.T) {
 }
 
 // screenshot is where the README has a picture of the view from.
-const screenshot = "../../docs/images/top.txt"
+const screenshot = "../../docs/images/top.svg"
 
 // The screenshot is of a real machine with a real ivtd and two drivers; go test -update writes it.
 func TestScreenshot(t *testing.T) {
@@ -282,15 +285,20 @@ func TestScreenshot(t *testing.T) {
 	x.types("/held")
 	x.keys("Enter", "S", "S", "S") // by irq: what has none first
 	x.until("both pumps", "left pump", "right pump", "IRQ↑")
-	for turn := range 6 {
+	total := 0
+	for turn := range 8 {
+		n := 10 + 15*(turn%4)
+		total += n
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		out, err := exec.CommandContext(ctx, ivt, "raise", "soft:demo/3", "-n", fmt.Sprint(10+15*(turn%4)), "--socket", socket).CombinedOutput()
+		out, err := exec.CommandContext(ctx, ivt, "raise", "soft:demo/3", "-n", fmt.Sprint(n), "--socket", socket).CombinedOutput()
 		cancel()
 		if err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
+		x.until("a picture later", fmt.Sprintf(" %d ", total))
 	}
-	text := strings.TrimRight(x.until("a trend", "left pump", "█"), "\n") + "\n"
+	x.until("a trend", "left pump", "█")
+	text := svg(x.coloured(), 120)
 	if err := os.MkdirAll(filepath.Dir(screenshot), 0o755); err != nil {
 		t.Fatal(err)
 	}
