@@ -23,6 +23,7 @@ var memoryRows = []row{
 	{"memory of ivtd per connection", goal{limit: 4 << 10, unit: "B"}, func(b *bench) (ours, peer sample, err error) {
 		return b.crowding("connections")
 	}},
+	{"the same, keeper and worker, as it grows from 1,000 on", goal{limit: 4 << 10, unit: "B"}, (*bench).growing},
 	{"memory of ivtd per connection with an open session", goal{unit: "B"}, func(b *bench) (ours, peer sample, err error) {
 		return b.crowding("sessions")
 	}},
@@ -64,6 +65,37 @@ func (b *bench) crowding(kind string) (ours, peer sample, err error) {
 			b.note("%d of them, RLIMIT_NOFILE %d", n, limit.Cur)
 		}
 		return (after - before) / float64(n), err
+	}, nil, nil
+}
+
+// growing measures what a connection adds to the real ivtd: with its share of the kept state, and with what the garbage collector
+// has not come to yet.
+func (b *bench) growing() (ours, peer sample, err error) {
+	b.rounds = 1
+	limit, err := descriptors(perConnection*10_000 + 1000)
+	if err != nil {
+		return nil, nil, err
+	}
+	first, n := 1000, min(10_000, (limit-1000)/perConnection)
+	b.note("up to %d of them, RLIMIT_NOFILE %d", n, limit)
+	return func() (float64, error) {
+		one := &bench{}
+		defer one.cleanup()
+		socket, process, err := one.whole(n)
+		if err != nil {
+			return 0, err
+		}
+		var at [2]float64
+		for i, some := range [][2]int{{0, first}, {first, n - first}} {
+			if err == nil {
+				_, err = one.start("crowd", nil, "IVT_SOCKET="+socket, "IVT_BENCH_CROWD=connections",
+					"IVT_BENCH_FIRST="+strconv.Itoa(some[0]), "IVT_BENCH_VECTORS="+strconv.Itoa(some[1]))
+			}
+			if err == nil {
+				at[i], err = share(process.Process.Pid)
+			}
+		}
+		return (at[1] - at[0]) / float64(n-first), err
 	}, nil, nil
 }
 

@@ -22,10 +22,11 @@ const streamQueue = 64 << 10
 // It never waits. While the holder's queue is full, deliveries add up in one record, which goes out when
 // the holder has read (nothing is lost quietly, rule 9).
 type stream struct {
-	claim irq.Claim
-	level bool
-	ack   Ack
-	relay *relay
+	claimKey
+	shared bool
+	level  bool
+	ack    Ack
+	relay  *relay
 
 	mu      sync.Mutex
 	in      inlet
@@ -53,7 +54,7 @@ func newStream(r *relay, c irq.Claim, level bool, ack Ack) (*stream, error) {
 }
 
 func startStream(r *relay, c irq.Claim, level bool, ack Ack, in inlet, theirs int) (*stream, error) {
-	s := &stream{claim: c, level: level, ack: ack, relay: r, in: in, theirs: theirs, told: new(atomic.Uint64),
+	s := &stream{claimKey: keyOf(c), shared: c.Shared, level: level, ack: ack, relay: r, in: in, theirs: theirs, told: new(atomic.Uint64),
 		arrived: new(atomic.Uint64), missed: new(atomic.Uint64)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,11 +72,11 @@ func (s *stream) descriptors() (Descriptors, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return Descriptors{}, notWired(s.claim.Vector)
+		return Descriptors{}, notWired(s.vector)
 	}
 	d, err := Descriptors{Delivery: irq.DeliveryStream, FD: s.theirs, Unmask: -1, Device: -1, Container: -1}.copies()
 	if err != nil {
-		return d, fmt.Errorf("copy the stream of %s: %w", s.claim.Vector, err)
+		return d, fmt.Errorf("copy the stream of %s: %w", s.vector, err)
 	}
 	return d, nil
 }
@@ -86,7 +87,7 @@ func (s *stream) deliver(i irq.Interrupt) irq.Verdict {
 	defer s.mu.Unlock()
 	s.slot, s.last = i.Slot, s.before+i.Sequence
 	s.told.Store(s.last)
-	r := record.Record{Generation: uint32(s.claim.Generation), Sequence: s.last, Count: i.Count, Time: i.Time,
+	r := record.Record{Generation: uint32(s.generation), Sequence: s.last, Count: i.Count, Time: i.Time,
 		Lost: i.Lost, Data: i.Data, Arrived: s.arrived.Add(i.Count)}
 	if i.Rang {
 		r.Flags |= record.Rang
@@ -95,7 +96,7 @@ func (s *stream) deliver(i irq.Interrupt) irq.Verdict {
 		r.Flags |= record.Level
 	}
 	s.send(r)
-	if s.level || !s.claim.Shared {
+	if s.level || !s.shared {
 		return irq.Pending // whether it was the holder's own is not known before it says that it was not
 	}
 	return irq.Handled
@@ -129,8 +130,9 @@ func (s *stream) listen() {
 func (s *stream) ready(b *kernel.Batch, events uint32) {
 	var acks [batchLimit]record.Ack
 	slot, n := s.service(b, events, &acks)
+	claim := irq.Claim{Vector: s.vector, Connection: s.connection, Generation: s.generation, Shared: s.shared}
 	for _, a := range acks[:n] {
-		s.ack(s.claim, slot, a.Sequence, a.Verdict == record.Handled) // without our lock: it may deliver again
+		s.ack(claim, slot, a.Sequence, a.Verdict == record.Handled) // without our lock: it may deliver again
 	}
 }
 
@@ -178,7 +180,7 @@ func (s *stream) from(before uint64, keep Keep, key string) {
 
 // expects reports whether a is for a delivery of this stream (rule 7): its own generation, nothing from the future.
 func (s *stream) expects(a record.Ack) bool {
-	return s.ack != nil && a.Generation == uint32(s.claim.Generation) && a.Sequence > s.before && a.Sequence <= s.last
+	return s.ack != nil && a.Generation == uint32(s.generation) && a.Sequence > s.before && a.Sequence <= s.last
 }
 
 // close ends the stream (rule 5): when it returns nothing is delivered any more, and what the holder had
