@@ -302,15 +302,16 @@ func TestRule14WhoDiedMeanwhileIsReleased(t *testing.T) {
 	if s := r.status(); s.Connections != 2 || s.Orphans != 1 {
 		t.Errorf("%d connections, %d orphans", s.Connections, s.Orphans)
 	}
-	died := false
+	died, events := false, []string{}
 	for e, err := range r.client().History(limit(t), "soft:demo/3", time.Time{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		died = died || e.Kind == irq.EventDisconnected && strings.Contains(e.Detail, "is gone") && e.Holder.PID == gone.pid()
+		events = append(events, fmt.Sprintf("%s %s %s", e.Kind, e.Reason, e.Detail))
 	}
 	if !died {
-		t.Error("history does not say that the holder died")
+		t.Errorf("history does not say that the holder died: %q", events)
 	}
 	r.connect("soft:demo/3")
 }
