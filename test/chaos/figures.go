@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ivtd/ivt"
+	"github.com/ivtd/ivt/irq"
 	"github.com/ivtd/ivt/test/chaos/witness"
 )
 
@@ -88,9 +90,9 @@ func (c *chaos) releases(n int) (all []time.Duration, err error) {
 }
 
 func (c *chaos) release() (time.Duration, error) {
-	holder := c.start("crowd", 1)
+	holder := c.crowding(1)
 	defer func() { holder.Process.Kill(); holder.Wait() }()
-	if err := c.held(1); err != nil {
+	if _, err := c.held(1); err != nil {
 		return 0, err
 	}
 	granted := make(chan error, 1)
@@ -115,26 +117,32 @@ func (c *chaos) release() (time.Duration, error) {
 	return at.Sub(from), err
 }
 
-// held waits until so many of the crowd's vectors are held.
-func (c *chaos) held(n int) error {
-	var last error
+// held waits until a crowd of up to n is complete, and returns how many they are.
+func (c *chaos) held(n int) (int, error) {
 	for end := time.Now().Add(120 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Microsecond) {
-		i, err := c.client.Lookup(within(patience), fmt.Sprintf("soft:crowd/%d", 10000+n-1))
-		if err == nil && len(i.Holders) == 1 {
-			return nil
+		if count := int(c.w.Word(atCrowd).Load()); count > 0 {
+			return count, nil
 		}
-		last = err
 	}
-	return fmt.Errorf("a crowd of %d never came to be: %w", n, last)
+	return 0, fmt.Errorf("a crowd of %d never came to be\n%s", n, c.log())
 }
 
-// crowd holds n vectors until it is killed.
+// crowd holds n vectors, or as many as there are descriptors for, until it is killed.
 func (c *client) crowd(n int) error {
-	for i := range n {
-		if _, err := c.Connect(within(patience), fmt.Sprintf("soft:crowd/%d", (10000+i)%20000)); err != nil {
-			return fmt.Errorf("%d of %d: %w", i, n, err)
+	count := 0
+	for ; count < n; count++ {
+		err := c.timely(func(ctx context.Context) error {
+			_, err := c.Connect(ctx, fmt.Sprintf("soft:crowd/%d", (10000+count)%20000))
+			return err
+		})
+		if errors.Is(err, irq.ErrNoResources) && count > 0 {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("%d of %d: %w", count, n, err)
 		}
 	}
+	c.w.Word(atCrowd).Store(uint64(count))
 	select {}
 }
 
@@ -144,17 +152,18 @@ func (c *chaos) crowded() error {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return err
 	}
-	n := c.connections
-	if n == 0 {
-		n = min(10_000, (int(limit.Max)-500)/2)
+	most := c.connections
+	if most == 0 {
+		most = min(10_000, (int(limit.Max)-500)/3) // three in the worker, and copies in keeper and store
 	}
 	before := c.measure()
-	crowd := c.start("crowd", n)
+	crowd := c.crowding(most)
 	defer func() { crowd.Process.Kill(); crowd.Wait() }()
-	if err := c.held(n); err != nil {
+	n, err := c.held(most)
+	if err != nil {
 		return err
 	}
-	with := c.measure()
+	with := c.calm()
 	fmt.Printf("in quiet: a connection takes     %d bytes of ivtd (Pss of worker and keeper, garbage included), %.1f descriptors of its worker, %.1f of its keeper\n",
 		(with.kilobytes-before.kilobytes)*1024/n, float64(with.workerFiles-before.workerFiles)/float64(n), float64(with.keeperFiles-before.keeperFiles)/float64(n))
 	c.workerGaps = nil
@@ -162,14 +171,20 @@ func (c *chaos) crowded() error {
 		if err := c.killWorker(); err != nil {
 			return err
 		}
-		if err := c.held(n); err != nil {
-			return fmt.Errorf("after the kill: %w", err)
+		if s, err := c.status(); err != nil || s.Connections != n {
+			return fmt.Errorf("after the kill there are %d connections of %d: %w", s.Connections, n, err)
 		}
 	}
 	c.workerKills -= 5
 	fmt.Printf("in quiet: serving again after a kill %s of %d, with %d connections, RLIMIT_NOFILE %d (goal: 100ms)\n", quantiles(c.workerGaps), len(c.workerGaps), n, limit.Max)
 	c.gaps, c.workerGaps = nil, nil
 	return nil
+}
+
+// crowding starts a process that holds n vectors.
+func (c *chaos) crowding(n int) *exec.Cmd {
+	c.w.Word(atCrowd).Store(0)
+	return c.start("crowd", n)
 }
 
 // A measure is what keeper and worker use.

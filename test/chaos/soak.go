@@ -22,12 +22,12 @@ func (c *chaos) soaking() error {
 	if err := c.crowdFor(10 * time.Second); err != nil {
 		return err
 	}
-	before := c.measure()
+	before := c.calm()
 	fmt.Printf("at the start: goroutines %d, %v\n", goroutines, before)
 	if err := c.crowdFor(c.soak); err != nil {
 		return err
 	}
-	after := c.measure()
+	after := c.calm()
 	left, err := c.goroutines()
 	if err != nil {
 		return err
@@ -49,6 +49,19 @@ func (c *chaos) soaking() error {
 		}
 	}
 	return errors.Join(grown...)
+}
+
+// calm measures when nothing changes any more: the keeper hears of ends a little later than those who ended.
+func (c *chaos) calm() measure {
+	now := c.measure()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		time.Sleep(200 * time.Millisecond)
+		former := now
+		if now = c.measure(); now.keeperFiles == former.keeperFiles && now.workerFiles == former.workerFiles {
+			break
+		}
+	}
+	return now
 }
 
 // crowdFor has clients come, go and be killed for so long, and returns when they are gone and nothing is held.

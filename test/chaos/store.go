@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,13 +24,19 @@ type store struct {
 	listen *os.File
 
 	mu      sync.Mutex
-	held    []*os.File // by their names, which need not differ
+	held    map[string][]kept // by name; names need not differ
+	inodes  map[uint64]bool   // of all that is held: ivtd's files have one each
 	problem error
 	reading sync.WaitGroup
 }
 
+type kept struct {
+	file  *os.File
+	inode uint64
+}
+
 func openStore(folder string) (*store, error) {
-	s := &store{path: folder + "/notify"}
+	s := &store{path: folder + "/notify", held: map[string][]kept{}, inodes: map[uint64]bool{}}
 	var err error
 	if s.socket, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: s.path, Net: "unixgram"}); err != nil {
 		return nil, err
@@ -70,9 +75,17 @@ func (s *store) close() {
 	s.socket.Close()
 	s.reading.Wait()
 	s.listen.Close()
-	for _, f := range s.held {
-		f.Close()
+	for name := range s.held {
+		s.remove(name)
 	}
+}
+
+func (s *store) remove(name string) {
+	for _, k := range s.held[name] {
+		delete(s.inodes, k.inode)
+		k.file.Close()
+	}
+	delete(s.held, name)
 }
 
 // read takes what keepers say.
@@ -112,16 +125,18 @@ func (s *store) take(text string, control []byte) error {
 	name := words["FDNAME"]
 	switch {
 	case words["FDSTOREREMOVE"] == "1":
-		s.held = slices.DeleteFunc(s.held, func(f *os.File) bool { return f.Name() == name && f.Close() == nil })
+		s.remove(name)
 	case words["FDSTORE"] == "1" && len(fds) == 1:
 		if words["FDPOLL"] != "0" {
 			err = fmt.Errorf("%s is stored without FDPOLL=0", name)
 		}
-		if s.has(fds[0]) {
-			break // as systemd does, whatever the name
+		_, inode, failed := kernel.FileIdentity(fds[0])
+		if err = errors.Join(err, failed); err != nil || s.inodes[inode] {
+			break // a file that is there already is not stored again, as systemd has it, whatever the name
 		}
-		s.held = append(s.held, os.NewFile(uintptr(fds[0]), name))
-		return err
+		s.inodes[inode] = true
+		s.held[name] = append(s.held[name], kept{os.NewFile(uintptr(fds[0]), name), inode})
+		return nil
 	case words["FDSTORE"] == "1":
 		err = fmt.Errorf("%d descriptors in one message", len(fds))
 	}
@@ -129,15 +144,6 @@ func (s *store) take(text string, control []byte) error {
 		syscall.Close(fd)
 	}
 	return err
-}
-
-// has reports whether the same file is held; those that ivtd stores have inodes of their own.
-func (s *store) has(fd int) bool {
-	_, inode, err := kernel.FileIdentity(fd)
-	return err == nil && slices.ContainsFunc(s.held, func(f *os.File) bool {
-		_, known, err := kernel.FileIdentity(int(f.Fd()))
-		return err == nil && known == inode
-	})
 }
 
 // settle waits until everything that a dead keeper said is read.
@@ -169,8 +175,10 @@ func (s *store) pass(p *exec.Cmd) {
 	defer s.mu.Unlock()
 	names := []string{"s"}
 	p.ExtraFiles = []*os.File{s.listen}
-	for _, f := range s.held {
-		names, p.ExtraFiles = append(names, f.Name()), append(p.ExtraFiles, f)
+	for name, files := range s.held {
+		for _, k := range files {
+			names, p.ExtraFiles = append(names, name), append(p.ExtraFiles, k.file)
+		}
 	}
 	p.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}, p.Args...)
 	p.Path = "/bin/sh"
