@@ -173,27 +173,17 @@ func (g *gpio) Wire(_ context.Context, c irq.Claim) (irq.Handler, error) {
 	if err := streamOnly(c); err != nil {
 		return nil, err
 	}
-	handler, err := g.streams.Wire(c, false)
-	if err != nil {
-		return nil, err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	l := g.lines[c.Vector.Index]
-	if l == nil {
-		if l, err = g.request(c); err != nil {
-			g.streams.Unwire(c)
-			return nil, err
-		}
-		g.lines[c.Vector.Index] = l
-	}
-	l.claims++
-	return handler, nil
+	return g.join(c, g.streams.Wire, g.request)
 }
 
 // Adopt takes over a claim, and with the first one the line.
 func (g *gpio) Adopt(c irq.Claim) (irq.Handler, error) {
-	handler, err := g.streams.Adopt(c, false)
+	return g.join(c, g.streams.Adopt, g.adoptLine)
+}
+
+// join gives the claim a stream of its line, which the first one opens.
+func (g *gpio) join(c irq.Claim, stream func(irq.Claim, bool) (irq.Handler, error), open func(irq.Claim) (*gpioLine, error)) (irq.Handler, error) {
+	handler, err := stream(c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +191,7 @@ func (g *gpio) Adopt(c irq.Claim) (irq.Handler, error) {
 	defer g.mu.Unlock()
 	l := g.lines[c.Vector.Index]
 	if l == nil {
-		if l, err = g.adoptLine(c); err != nil {
+		if l, err = open(c); err != nil {
 			g.streams.Unwire(c)
 			return nil, err
 		}
