@@ -254,7 +254,7 @@ func ask[T any](t *testing.T, tab context.Context, script string) T {
 // until waits for a script to be true.
 func until(t *testing.T, tab context.Context, what, script string) {
 	t.Helper()
-	within(t, 20*time.Second, what, func() bool { return ask[bool](t, tab, "!!("+script+")") })
+	within(t, time.Minute, what, func() bool { return ask[bool](t, tab, "!!("+script+")") })
 }
 
 func scheme(t *testing.T, tab context.Context, value string) {

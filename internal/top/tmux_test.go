@@ -67,7 +67,7 @@ func (x *terminal) coloured() string { x.t.Helper(); return x.tmux("capture-pane
 // until waits for a screen that has all the words (those that begin with ! it must not have).
 func (x *terminal) until(what string, words ...string) string {
 	x.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(time.Minute); ; {
 		screen, all := x.screen(), true
 		for _, w := range words {
 			w, not := strings.CutPrefix(w, "!")
