@@ -9,6 +9,8 @@ import (
 // anew kills keepers that nobody keeps anything for: each time another registry begins, and whoever held something is
 // told by its lifeline. There is one history for each registry, so only the witness and the sentinels judge here.
 func (c *chaos) anew() error {
+	c.lost = c.w.Word(atLost).Load()
+	c.w.Word(atAnew).Store(1)
 	c.stop()
 	c.store.close()
 	c.store = nil

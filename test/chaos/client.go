@@ -247,7 +247,7 @@ func (c *client) letGo(n int) {
 	switch {
 	case errors.Is(err, irq.ErrNotConnected):
 		o = lost
-		if c.w.Word(atLost).Add(1) < 20 {
+		if c.w.Word(atLost).Add(1) < 20 && c.w.Word(atAnew).Load() == 0 {
 			fmt.Fprintf(os.Stderr, "client %d (pid %d, few descriptors: %t) at %d: lost: %v\n", c.number, os.Getpid(), c.poor, now, err)
 		}
 	case err != nil:

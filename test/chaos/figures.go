@@ -232,7 +232,7 @@ func (c *chaos) verdict() error {
 	fmt.Printf("killed: worker %d, keeper %d (a descriptor store stands in for systemd's) and %d (without one), clients %d\n", c.workerKills, c.keeperKills, c.anewKills, c.clientKills)
 	fmt.Printf("stopped: clients %d, ivtd %d; short of descriptors: clients %d, ivtd %d; of memory: ivtd %d, of which it died %d; disk full %d (file system of its own: %t)\n",
 		c.stops, c.workerStops, c.counts.poor, c.squeezes, c.starved, c.memoryDeaths, c.fullDisks, c.small)
-	fmt.Printf("connections that a keeper's death cost %d\n", w.Word(atLost).Load())
+	fmt.Printf("connections that a keeper's death cost %d\n", c.lost)
 	fmt.Printf("final wakes                      %d, missed %d\n", c.counts.wakes, c.missedWakes)
 	fmt.Printf("under load: serving again after a kill of the worker %s\n", quantiles(c.workerGaps))
 	fmt.Printf("under load: serving again after a kill of the keeper %s\n", quantiles(c.keeperGaps))

@@ -20,6 +20,7 @@ type counts struct {
 	judged, rounds, unjudged, illegal     int
 	calledBefore                          int // the present round
 	workerGaps, keeperGaps, anewGaps      []time.Duration
+	lost                                  uint64 // connections, in the load
 	loadTook                              time.Duration
 }
 
