@@ -122,21 +122,21 @@ func (b *bench) runner(table string, command []string) (*timed, error) {
 	return &timed{orders: stdin, answers: bufio.NewReader(out)}, nil
 }
 
-// sample is the mean of some runs, in nanoseconds.
+// sample is the median of some runs, in nanoseconds.
 func (t *timed) sample() (float64, error) {
 	if _, err := t.orders.WriteString("go\n"); err != nil {
 		return 0, err
 	}
-	var best, mean, cpu float64
-	if _, err := fmt.Fscan(t.answers, &best, &mean, &cpu); err != nil {
+	var best, middle, cpu float64
+	if _, err := fmt.Fscan(t.answers, &best, &middle, &cpu); err != nil {
 		return 0, fmt.Errorf("the program that was to be measured failed: %w", err)
 	}
 	t.wall, t.cpu = append(t.wall, best), append(t.cpu, cpu)
-	return mean, nil
+	return middle, nil
 }
 
-// runPrograms is the runner: for each line it runs the command some times and answers with the best and mean time, and the
-// mean of the processor's.
+// runPrograms is the runner: for each line it runs the command some times and answers with the best and the median time, and the
+// median of the processor's.
 func runPrograms() error {
 	command := strings.Split(os.Getenv("IVT_BENCH_COMMAND"), "\n")
 	if table := os.Getenv("IVT_BENCH_TABLE"); table != "" {
@@ -172,16 +172,9 @@ func runPrograms() error {
 			}
 			cpu = append(cpu, float64(state.UserTime()+state.SystemTime()))
 		}
-		fmt.Println(slices.Min(wall), mean(wall), mean(cpu))
+		fmt.Println(slices.Min(wall), median(wall), median(cpu))
 	}
 	return nil
-}
-
-func mean(values []float64) (m float64) {
-	for _, v := range values {
-		m += v / float64(len(values))
-	}
-	return m
 }
 
 // largeTable is a /proc/interrupts of message-signalled irqs, some of which fired on each CPU.
