@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/irq"
@@ -123,6 +124,34 @@ func TestVMGPIOSettings(t *testing.T) {
 			}
 			g.none()
 		})
+	}
+}
+
+// Edges that follow each other faster than the debounce time are one.
+func TestVMGPIODebounce(t *testing.T) {
+	asBefore(t)
+	const debounce = 1500 * time.Millisecond
+	b, chip := openChip(t, map[string]any{"debounce": debounce.String()}, fourLines...)
+	g := b.connect(b.lineVector(0))
+	for high := true; ; high = !high {
+		start := time.Now()
+		for i := range 7 {
+			chip.Pull(t, 0, high == (i%2 == 0))
+		}
+		took := time.Since(start)
+		want := uint64(2)
+		if high {
+			want = 1
+		}
+		if r := g.next(); took > debounce {
+			continue // the machine was too busy to bounce that fast
+		} else if r.Data != want || r.Count != 1 || r.Lost != 0 {
+			t.Errorf("seven edges in %v gave %+v, want one with data %d", took, r, want)
+		}
+		g.none()
+		if !high {
+			return
+		}
 	}
 }
 

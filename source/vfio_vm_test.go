@@ -236,6 +236,26 @@ func TestVMUnbindDoesNotHang(t *testing.T) {
 	}
 }
 
+// An uncorrectable error of the device is told to its holders, and it is let go. The kernel signals it here as it would then.
+func TestVMErrorIsTold(t *testing.T) {
+	asBefore(t)
+	b, _ := openPCI(t, "nic0", map[string]any{"interrupts": "msix"})
+	one, two := b.connect(b.vector("msix", 0)), b.connect(b.vector("msix", 4))
+	select {
+	case <-b.source.Gone():
+		t.Fatal("it is gone before")
+	default:
+	}
+	if err := b.source.(*vfio).port.Ring(kernel.VFIOErr, 0); err != nil {
+		t.Fatal(err)
+	}
+	<-b.source.Gone()
+	if _, err := b.registry.Connect(context.Background(), irq.Request{Vectors: []irq.Vector{b.vector("msix", 1)}}); !errors.Is(err, irq.ErrNotConnected) {
+		t.Errorf("connect to what is leaving: %v", err)
+	}
+	b.let1167(one, two)
+}
+
 // let1167 detaches the source by force and closes it, as the daemon does when the device leaves.
 func (b *bench) let1167(grips ...*grip) {
 	b.t.Helper()

@@ -184,6 +184,39 @@ func TestVMDeviceGrantBesideOthers(t *testing.T) {
 	}
 }
 
+// Functions of one IOMMU group share one memory, so one device grant is for all of them: another is refused with its holder, an
+// interrupt of the other function is not.
+func TestVMDeviceGrantIsForTheGroup(t *testing.T) {
+	asBefore(t)
+	guest.Require(t)
+	guest.Bind(t, guest.Device(t, "group1"), "vfio-pci") // before the group can be opened
+	b, address := openPCI(t, "group0", map[string]any{"interrupts": "msi"})
+	other := &bench{t: t, registry: b.registry}
+	other.attach(Config{Name: "pci:" + guest.Device(t, "group1"), Settings: map[string]any{"interrupts": "intx"}})
+	t.Cleanup(func() {
+		b.registry.Close()
+		if err := other.source.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	v, otherV := b.vector("msi", 0), other.vector("intx", 0)
+	g := b.connect(v, device)
+	_, err := other.registry.Connect(context.Background(), irq.Request{Vectors: []irq.Vector{otherV}, Access: irq.AccessDevice})
+	var e *irq.Error
+	if !errors.As(err, &e) || e.Code != irq.ErrBusy || e.Reason != irq.ReasonDeviceGranted || e.Conflicts[0].Vector != v {
+		t.Errorf("a second device grant in the group: %v", err)
+	}
+	line := other.connect(otherV)
+	eduHardware(t, address).paced(t, g, 3)
+	g.release()
+	line.disconnect()
+	next := other.connect(otherV, device)
+	if next.Device < 0 || next.Container < 0 {
+		t.Errorf("got %+v", next.Descriptors)
+	}
+	next.release()
+}
+
 // The device of a holder who is gone is quiet: what it raises reaches nobody, and it raises nothing more of its own accord.
 func TestVMDeviceIsQuietAfterItsHolder(t *testing.T) {
 	asBefore(t)

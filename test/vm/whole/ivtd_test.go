@@ -89,19 +89,34 @@ func start(t *testing.T, ids ...string) *whole {
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		w.Process.Signal(syscall.SIGTERM)
-		w.Wait()
-	})
-	lines := bufio.NewScanner(log)
-	for lines.Scan() && !strings.Contains(lines.Text(), "msg=serving") {
-	}
-	go io.Copy(io.Discard, log)
+	w.read(log)
 	if w.client, err = ivt.NewClient(ivt.Socket(w.socket)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.client.Close() })
 	return w
+}
+
+// read reads the log until ivtd serves, and the rest beside the test, which shows it if it fails.
+func (w *whole) read(log io.Reader) {
+	lines := bufio.NewScanner(log)
+	for lines.Scan() && !strings.Contains(lines.Text(), "msg=serving") {
+	}
+	all, done := []string{}, make(chan struct{})
+	go func() {
+		defer close(done)
+		for lines.Scan() {
+			all = append(all, lines.Text())
+		}
+	}()
+	w.t.Cleanup(func() {
+		w.Process.Signal(syscall.SIGTERM)
+		<-done
+		w.Wait()
+		if w.t.Failed() {
+			w.t.Log(strings.Join(all, "\n"))
+		}
+	})
 }
 
 func (w *whole) info(vector string) irq.Info {
