@@ -29,9 +29,9 @@ func TestPrepared(t *testing.T) {
 		t.Error("parameters that are no object were encoded")
 	}
 	s := &Server{CheckReplies: true}
-	var checked error
+	checked := make(chan error, 3)
 	err = s.Register(text, map[string]Handler{"Count": func(c *Call) error {
-		checked = c.ContinueWith(wrong)
+		checked <- c.ContinueWith(wrong)
 		if err := errors.Join(c.Continue(map[string]int{"n": -1}), c.ContinueWith(prepared[:1]...), c.ContinueWith(prepared[1:]...)); err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func TestPrepared(t *testing.T) {
 		if !slices.Equal(got, []int{-1, 0, 1, 2, 3, 4, 5}) || lengths[5] != prepared[4].Len()-len(`{"parameters":{"n":4,"of":""},"continues":true}`)-1 {
 			t.Errorf("replies %v of %v bytes", got, lengths)
 		}
-		if checked == nil {
+		if <-checked == nil {
 			t.Error("a reply that the interface does not have was sent")
 		}
 	}
