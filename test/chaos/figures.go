@@ -143,7 +143,9 @@ func (c *client) crowd(n int) error {
 		}
 	}
 	c.w.Word(atCrowd).Store(uint64(count))
-	select {}
+	for {
+		syscall.Pause() // where nothing else waits either, Go takes an empty select for a deadlock
+	}
 }
 
 // crowded measures how long ivtd is away with as many connections as descriptors allow, and what one costs.
