@@ -85,6 +85,8 @@ const (
 
 	causes = 5 // receive queues 0 and 1, transmit queues 0 and 1, other
 	first  = 20
+
+	linkChanged = 1 << 2 // raises the last of the five, too: when the card was reset and finds its link
 )
 
 // start gives each cause its vector and enables all.
@@ -117,7 +119,11 @@ func (n *nic) raiseAll(list *bufio.Scanner) {
 		if err != nil || i >= causes {
 			log.Fatalf("nic: %q is none of %d causes", list.Text(), causes)
 		}
-		n.Store32(cause, 1<<(first+i)) // writing 1 clears: else it is still raised, and is not raised again
+		clear := uint32(1) << (first + i)
+		if i == causes-1 {
+			clear |= linkChanged
+		}
+		n.Store32(cause, clear) // else it is still raised, and is not raised again
 		n.Store32(causeSet, 1<<(first+i))
 	}
 }

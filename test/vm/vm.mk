@@ -17,7 +17,7 @@ vm-update: setup-test ## look for newer ones of the same series
 
 .PHONY: vm-shell
 vm-shell: setup-test ## a shell in a VM with the devices: KERNEL=6.12 (default own)
-	@$(VM) -shell -kernel $(or $(firstword $(KERNEL)),own) $(wildcard cmd/ivt cmd/ivtd examples/deaf)
+	@$(VM) -shell -kernel $(or $(firstword $(KERNEL)),own) $(wildcard cmd/ivt cmd/ivtd examples/deaf examples/edu examples/nic examples/button)
 
 .PHONY: demo-vm
 demo-vm: setup-test ## two C drivers on one device in a VM: the first goes deaf; under ivt the second gets 763

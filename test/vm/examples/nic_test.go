@@ -5,6 +5,7 @@ package examples
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/ivtd/ivt/test/vm/guest"
@@ -34,21 +35,38 @@ func TestNicOfTwoUsers(t *testing.T) {
 		}
 		return worker
 	}
-	// What comes to the wrong process is a line that is not expected there.
+	// An interrupt that comes to the wrong process is a line that is not expected there. A card may raise one more than it was told
+	// to: its link comes up at some time after a reset, and a throttled message is sent again.
+	interrupted := func(i int) {
+		t.Helper()
+		own := []int{0, 1}
+		if i >= 2 {
+			own = []int{2, 3, 4}
+		}
+		for {
+			line := owner(i).line()
+			if line == "interrupt "+vector(i) {
+				return
+			}
+			if !slices.ContainsFunc(own, func(o int) bool { return line == "interrupt "+vector(o) }) {
+				t.Fatalf("for vector %d it says %q", i, line)
+			}
+		}
+	}
 	rounds := func() {
 		t.Helper()
 		for n := range 3 {
 			for i := range 5 {
 				driver.tell(fmt.Sprint((i + n) % 5))
-				owner((i+n)%5).says("interrupt %s", vector((i+n)%5))
+				interrupted((i + n) % 5)
 			}
 		}
 	}
 	rounds()
-	d.refused(bob, "763", work...)                      // taken
-	d.refused(alice, "763", drive...)                   // taken
-	d.refused(bob, "5 ERROR_ACCESS_DENIED", drive...)   // not his
-	d.refused(bob, "763", "nic", "worker", vector(1+1)) // one of them
+	d.refused(bob, "763", work...)                    // taken
+	d.refused(alice, "763", drive...)                 // taken
+	d.refused(bob, "5 ERROR_ACCESS_DENIED", drive...) // not his
+	d.refused(bob, "763", "nic", "worker", vector(2)) // one of them
 	rounds()
 
 	worker.kill()
@@ -56,7 +74,7 @@ func TestNicOfTwoUsers(t *testing.T) {
 	for range 3 {
 		driver.tell("2") // nobody's now
 		driver.tell("0")
-		driver.says("interrupt %s", vector(0))
+		interrupted(0)
 	}
 	worker = d.start(bob, work...)
 	worker.says("connected 3")
@@ -69,9 +87,9 @@ func TestNicOfTwoUsers(t *testing.T) {
 	card := guest.OpenE1000e(t, address)
 	for range 3 {
 		for i := 2; i < 5; i++ {
-			card.Ack(i)
+			card.Write(0xc0, 1<<(20+i)|1<<2) // clear it, and that the link came up
 			card.Raise(i)
-			worker.says("interrupt %s", vector(i))
+			interrupted(i)
 		}
 	}
 }
