@@ -177,6 +177,13 @@ func TestVMGPIORefusals(t *testing.T) {
 	if e := connect(1); e.Code != irq.ErrAlreadyConnected || !strings.Contains(e.Error(), "the-led") {
 		t.Errorf("hogged: %v", e)
 	}
+	_, err := b.registry.Connect(context.Background(), irq.Request{Vectors: []irq.Vector{b.lineVector(2)}, Access: irq.AccessDevice})
+	if !errors.Is(err, irq.ErrNotSupported) {
+		t.Errorf("a device grant: %v", err)
+	}
+	if c := consumerOf(t, b, 2); c != "" {
+		t.Errorf("the refused line has the consumer %q", c)
+	}
 	fd, err := kernel.OpenDevice("/dev/"+chip.Name, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -127,6 +127,14 @@ func ueventsHeard(t *testing.T) bool {
 	return false
 }
 
+func TestVMUIOWithoutInterrupt(t *testing.T) {
+	asBefore(t)
+	name, _ := uioDevice(t, "testdev0")
+	if e := refused(t, Config{Name: name}, irq.ErrNotSupported); !strings.Contains(e.Detail, "no interrupt") {
+		t.Error(e)
+	}
+}
+
 func TestVMUIORefusals(t *testing.T) {
 	asBefore(t)
 	name, _ := uioDevice(t, "edu0")

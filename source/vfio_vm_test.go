@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/irq"
@@ -210,6 +213,33 @@ func TestVMRefusals(t *testing.T) {
 			t.Errorf("nobody looks: %v", e)
 		}
 	})
+}
+
+// Without permission on /dev/vfio/N it is 5, with the file and how to get it.
+func TestVMNoPermission(t *testing.T) {
+	asBefore(t)
+	guest.Require(t)
+	guest.Load(t, "vfio-pci")
+	address := guest.Device(t, "edu0")
+	guest.Bind(t, address, "vfio-pci")
+	opened := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread of another user ends with the goroutine
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, 1001, 1001, 1001); errno != 0 {
+			opened <- errno
+			return
+		}
+		s, err := Lookup("pci").Open(context.Background(), Config{Name: "pci:" + address})
+		if err == nil {
+			s.Close()
+		}
+		opened <- err
+	}()
+	var e *irq.Error
+	file := "/dev/vfio/" + guest.Group(address)
+	if err := <-opened; !errors.As(err, &e) || e.Code != irq.ErrAccessDenied || !strings.Contains(strings.Join(e.Remedies, "\n"), file) {
+		t.Errorf("got %v", err)
+	}
 }
 
 // Unbind waits until every descriptor is closed: we hear of it, and let go.
