@@ -96,21 +96,10 @@ func (b *workbench) top(args ...string) map[string]seen {
 // page is what a browser gets first.
 func (b *workbench) page(args ...string) map[string]seen {
 	b.t.Helper()
-	c := b.command(append(args, "page", "--json")...)
-	out, err := c.StdoutPipe()
-	if err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer func() { c.Process.Kill(); c.Wait() }()
-	var at struct{ Address string }
-	if err := json.NewDecoder(out).Decode(&at); err != nil {
-		b.t.Fatal(err)
-	}
+	address, stop := b.startPage(args...)
+	defer stop()
 	client := http.Client{Timeout: 30 * time.Second}
-	answer, err := client.Get(at.Address + "api/stream")
+	answer, err := client.Get(address + "api/stream")
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -134,6 +123,25 @@ func (b *workbench) page(args ...string) map[string]seen {
 		}
 		return seenRows(rows)
 	}
+}
+
+func (b *workbench) startPage(args ...string) (address string, stop func()) {
+	b.t.Helper()
+	c := b.command(append(args, "page", "--json")...)
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	stop = func() { c.Process.Kill(); c.Wait() }
+	var at struct{ Address string }
+	if err := json.NewDecoder(out).Decode(&at); err != nil {
+		stop()
+		b.t.Fatal(err)
+	}
+	return at.Address, stop
 }
 
 func (b *workbench) document(into any, args ...string) {
