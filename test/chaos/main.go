@@ -64,7 +64,7 @@ func parse() (p plan) {
 	if *short {
 		set := map[string]bool{}
 		flag.Visit(func(f *flag.Flag) { set[f.Name] = true })
-		for name, value := range map[string]string{"calls": "15000", "workers": "16", "keepers": "4", "clients": "60", "connections": "500", "hostile": "0", "samples": "300"} {
+		for name, value := range map[string]string{"calls": "10000", "workers": "12", "keepers": "3", "clients": "40", "connections": "500", "hostile": "0", "samples": "300"} {
 			if !set[name] {
 				flag.Set(name, value)
 			}
