@@ -58,7 +58,7 @@ func main() {
 		}
 	}
 	if !inVM() && deviceRowsMatch(match) {
-		missed = !runVM(*only, *rounds) || missed
+		missed = !runVM(*only, *rounds, *strict) || missed
 	}
 	if missed && *strict {
 		os.Exit(1)
