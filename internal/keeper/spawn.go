@@ -21,6 +21,7 @@ func (k *Keeper) start() (<-chan int, error) {
 	control := os.NewFile(uintptr(theirs), "keeper control")
 	defer control.Close()
 	k.store.setControl(ours)
+	k.store.notify("WATCHDOG=1") // a worker that only just starts is not one that hangs
 	memory, err := kernel.Duplicate(k.memory.FD())
 	if err != nil {
 		return nil, errors.Join(err, kernel.Close(ours))

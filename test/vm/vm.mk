@@ -2,7 +2,7 @@
 VM := $(GO) run ./test/vm/cmd/vmtest
 comma := ,
 empty :=
-VMFLAGS = $(if $(KERNEL),-kernel $(subst $(empty) $(empty),$(comma),$(strip $(KERNEL)))) $(if $(RUN),-run '$(RUN)') $(if $(V),-v)
+VMFLAGS = $(if $(KERNEL),-kernel $(subst $(empty) $(empty),$(comma),$(strip $(KERNEL)))) $(if $(RUN),-run '$(RUN)') $(if $(V),-v) $(if $(TIMEOUT),-timeout $(TIMEOUT))
 
 .PHONY: test-vm
 test-vm: setup-test ## tests on real kernels: KERNEL="6.1 own" PKG=./test/vm/bare RUN=regexp V=1

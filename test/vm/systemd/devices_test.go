@@ -85,7 +85,9 @@ func TestDevicesUnderTheShippedUnit(t *testing.T) {
 	if err := whole.Disconnect(s.ctx()); err != nil {
 		t.Error(err)
 	}
-	s.interrupts(all[0], []*ivt.Connection{s.connect(all[0].vector)})
+	again := s.connect(all[0].vector)
+	all[0].raise, all[0].ack = all[0].side() // it was reset
+	s.interrupts(all[0], []*ivt.Connection{again})
 	for _, line := range s.journal("level=ERROR") {
 		t.Errorf("the journal says %s", line)
 	}

@@ -119,7 +119,7 @@ func copyFile(t *testing.T, from, to string, mode os.FileMode) {
 }
 
 func (s *installed) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	s.Cleanup(cancel)
 	return ctx
 }

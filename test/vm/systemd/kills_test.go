@@ -15,7 +15,7 @@ import (
 	"github.com/ivtd/ivt/test/vm/guest"
 )
 
-// kills is how often the keeper is killed: IVT_TEST_KILLS=60 make test-vm PKG=./test/vm/systemd RUN=Kills V=1 is the long form.
+// kills is how often the keeper is killed: IVT_TEST_KILLS=60 make test-vm KERNEL=6.12 PKG=./test/vm/systemd RUN=Kills V=1 TIMEOUT=30m is the long form.
 func kills(t *testing.T) int {
 	text := os.Getenv("IVT_TEST_KILLS")
 	if text == "" {
@@ -35,8 +35,10 @@ type killing struct {
 	edu             guest.Edu
 	held            map[int]*ivt.Connection // doorbells by number
 	connects, wakes int
-	violations      []string
-	back            []time.Duration // from the kill to an answer
+
+	keepers, starting, workers int // killed
+	violations                 []string
+	back                       []time.Duration // from the kill to an answer
 }
 
 func (k *killing) violation(format string, args ...any) {
@@ -56,32 +58,40 @@ func TestRule14KillsOfTheKeeper(t *testing.T) {
 	k.device, k.edu = s.connect("pci:"+address+"/msi/0"), guest.OpenEdu(t, address)
 	instance := s.status().Instance
 	n := kills(t)
-	for round := range n {
-		k.change(round)
+	defer k.print()
+	for range n {
+		k.change()
 		k.round(s.keeper())
+		k.keepers++
 	}
+	k.fast(max(6, 2*n/5))
 	for range n / 2 {
-		k.change(n)
+		k.change()
 		k.round(s.worker())
+		k.workers++
 	}
-	fast := max(6, 2*n/5)
-	k.fast(fast)
 	if got := s.status().Instance; got != instance {
 		k.violation("another registry serves")
 	}
 	for _, v := range k.violations {
 		t.Error(v)
 	}
-	slices.Sort(k.back)
-	t.Logf("%d kills of the keeper, %d of them while it started, %d of the worker; %d connects, %d final wakes; back after %v at best, %v in the middle, %v at worst; %d violations",
-		n+fast, fast, n/2, k.connects, k.wakes, k.back[0], k.back[len(k.back)/2], k.back[len(k.back)-1], len(k.violations))
+}
+
+// print says how far it got, also when it failed.
+func (k *killing) print() {
+	if slices.Sort(k.back); len(k.back) == 0 {
+		return
+	}
+	k.Logf("%d kills of the keeper, %d of one that was starting, %d of the worker; %d connects, %d final wakes; back after %v at best, %v in the middle, %v at worst; %d violations",
+		k.keepers, k.starting, k.workers, k.connects, k.wakes, k.back[0], k.back[len(k.back)/2], k.back[len(k.back)-1], len(k.violations))
 }
 
 // change lets one doorbell go and takes two others: when the kill comes the keeper may not have heard of it.
-func (k *killing) change(round int) {
+func (k *killing) change() {
 	for n, c := range k.held {
 		if err := c.Disconnect(k.ctx()); err != nil {
-			k.violation("round %d: disconnect: %v", round, err)
+			k.violation("disconnect: %v", err)
 		}
 		delete(k.held, n)
 		break
@@ -156,6 +166,7 @@ func (k *killing) fast(n int) {
 		pid := 0
 		guest.Eventually(k, "systemd starts it again", func() bool { pid = k.keeper(); return pid != 0 })
 		k.kill9(pid)
+		k.starting++
 		guest.Eventually(k, "it is dead", func() bool { return k.keeper() != pid })
 	}
 	k.succeeded(before)
