@@ -293,7 +293,7 @@ func TestRule14WhoDiedMeanwhileIsReleased(t *testing.T) {
 	grace.do(word{Do: "connect", Vectors: []string{"soft:demo/5"}, Grace: time.Minute})
 	before := r.status()
 	// While the worker is stopped it sees nobody die; then it is killed without having run again.
-	syscall.Kill(before.PID, syscall.SIGSTOP)
+	r.stop(before.PID)
 	gone.kill()
 	grace.kill()
 	syscall.Kill(before.PID, syscall.SIGKILL)

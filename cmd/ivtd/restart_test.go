@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -13,7 +18,7 @@ import (
 
 // limit is for what must not last for ever.
 func limit(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -43,6 +48,30 @@ func (r *running) killWorker() (before, after ivt.Status) {
 		r.t.Fatalf("another registry: %s, then %s", before.Instance, after.Instance)
 	}
 	return before, after
+}
+
+// stop stops a process, and returns when the last of its threads has stopped: until then it may see what happens.
+func (r *running) stop(pid int) {
+	r.t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		r.t.Fatal(err)
+	}
+	for ctx := limit(r.t); ctx.Err() == nil; {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if len(threads) > 0 && !slices.ContainsFunc(threads, runs) {
+			return
+		}
+	}
+	r.t.Fatalf("pid %d does not stop", pid)
+}
+
+// runs reports whether the thread with this stat file is not stopped; see proc_pid_stat(5).
+func runs(stat string) bool {
+	line, err := os.ReadFile(stat)
+	return err == nil && !bytes.Contains(line, []byte(") T "))
 }
 
 func (r *running) untilStatus(is func(ivt.Status) bool) {
