@@ -42,10 +42,10 @@ func TestRule14RestartOfTheService(t *testing.T) {
 			t.Errorf("after %s a second one is told %v", after, err)
 		}
 	}
-	before := s.stored()
 
 	s.ringWhile(c, func() { guest.Systemctl(t, "restart", "ivtd.service") })
 	holds("systemctl restart")
+	before := s.stored()
 
 	guest.Systemctl(t, "daemon-reload")
 	s.kill(s.keeper(), syscall.SIGKILL)
