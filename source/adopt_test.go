@@ -45,6 +45,33 @@ func TestRule14SoftSurvivesARestart(t *testing.T) {
 	one.ended()
 }
 
+// What is rung after a source is open again, and before its vectors have their holders again, waits for them and counts.
+func TestRule14WhatComesBeforeItsHolderWaits(t *testing.T) {
+	leakFree(t)
+	c := soft4()
+	c.Keep = newMemoryKeep(t)
+	b, other := openSource(t, c), openSource(t, Config{Name: "soft:other"})
+	one, two := b.connect(softVector(0), share), b.connect(softVector(0), share)
+	bell := b.doorbell(softVector(0), raiser)
+	there := irq.Vector{Source: "soft:other"}
+	last, ack := other.connect(there), other.doorbell(there, raiser)
+	b.meanwhile = func() {
+		ring(t, bell, 2)
+		ring(t, ack, 1)
+		last.next() // whatever the relay takes it has taken
+	}
+	for range 20 {
+		b.restart(c, one, two)
+		for _, g := range []*grip{one, two} {
+			rang := false
+			for got := uint64(0); got < 2 || !rang; {
+				r := g.next()
+				got, rang = got+r.Count, rang || r.Flags&record.Rang != 0
+			}
+		}
+	}
+}
+
 // A level line's acknowledgement that was under way at the kill is taken by the successor.
 func TestRule14AcknowledgementsGoOn(t *testing.T) {
 	leakFree(t)

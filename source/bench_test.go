@@ -26,6 +26,8 @@ type bench struct {
 	registry *irq.Registry
 	source   Source
 	attached *irq.Source
+
+	meanwhile func() // happens in a restart, after the source is open and before its claims are taken over
 }
 
 // openSource opens and attaches a source, and lets all go when the test ends.

@@ -72,11 +72,7 @@ func (s *soft) Spec() irq.SourceSpec  { return s.spec }
 func (s *soft) Gone() <-chan struct{} { return s.gone }
 func (s *soft) level() bool           { return s.spec.Groups[0].Trigger == irq.TriggerLevel }
 
-// Attached takes over the doorbells that a former process had given out.
-func (s *soft) Attached(lines *irq.Source) {
-	s.lines = lines
-	s.bells.adopt(s.streams.takeAll(bellPrefix), lines)
-}
+func (s *soft) Attached(lines *irq.Source) { s.lines = lines }
 
 func (s *soft) Wire(_ context.Context, c irq.Claim) (irq.Handler, error) {
 	return s.streams.Wire(c, s.level())
@@ -111,9 +107,11 @@ func (s *soft) Raise(v irq.Vector, count uint64) error {
 	return err
 }
 
-// Settle ends what claims left that did not go on after a restart.
+// Settle ends what claims left that did not go on after a restart, and takes over the doorbells that a former process
+// had given out: what was rung in between is still in them, and now has its holders again.
 func (s *soft) Settle() error {
 	s.streams.Settle()
+	s.bells.adopt(s.streams.takeAll(bellPrefix), s.lines)
 	return nil
 }
 

@@ -90,13 +90,14 @@ func (uioScheme) Check(c Config) error {
 
 // uio is one UIO device.
 type uio struct {
-	config  Config
-	spec    irq.SourceSpec
-	streams *Streams
-	line    *irq.Line
-	gone    chan struct{}
-	once    sync.Once
-	control string // how its interrupt is enabled: controlDevice, controlPCI or ""
+	config    Config
+	spec      irq.SourceSpec
+	streams   *Streams
+	line      *irq.Line
+	gone      chan struct{}
+	once      sync.Once
+	control   string // how its interrupt is enabled: controlDevice, controlPCI or ""
+	inherited bool   // from a former process: its holders are taken over before it is read
 
 	mu     sync.Mutex
 	fd     int
@@ -225,6 +226,7 @@ func (u *uio) inherit() bool {
 	u.config.Instance = k.Instance
 	u.fd, u.control, u.total = kept.FDs[0], k.Control, counterOf(u.config.Keep, uioKey)
 	u.total.Store(kept.Count)
+	u.inherited = true
 	return true
 }
 
@@ -232,11 +234,17 @@ func (u *uio) Spec() irq.SourceSpec  { return u.spec }
 func (u *uio) Gone() <-chan struct{} { return u.gone }
 func (u *uio) level() bool           { return u.spec.Groups[0].Trigger == irq.TriggerLevel }
 
-// Attached starts the reading: from now on there is a line to raise.
+// Attached starts the reading: from now on there is a line to raise. After a restart its holders come first.
 func (u *uio) Attached(lines *irq.Source) {
+	u.line = lines.Line("", 0)
+	if !u.inherited {
+		u.listen()
+	}
+}
+
+func (u *uio) listen() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.line = lines.Line("", 0)
 	var err error
 	if u.key, err = u.streams.relay.add(u.fd, kernel.EventIn, u); err != nil {
 		u.leave() // nothing can be delivered
@@ -356,9 +364,12 @@ func (u *uio) Descriptors(c irq.Claim) (Descriptors, error) {
 	return u.streams.Descriptors(c)
 }
 
-// Settle ends what claims left that did not go on after a restart.
+// Settle ends what claims left that did not go on after a restart, and passes on what has come meanwhile.
 func (u *uio) Settle() error {
 	u.streams.Settle()
+	if u.inherited {
+		u.listen()
+	}
 	return nil
 }
 

@@ -255,6 +255,9 @@ func (b *bench) restart(c Config, grips ...*grip) {
 	b.die()
 	b.registry = irq.New(irq.Config{})
 	b.attach(c)
+	if b.meanwhile != nil {
+		b.meanwhile()
+	}
 	for i, record := range records {
 		conn, err := b.registry.Adopt(irq.AdoptSpec{Record: record, Wire: b.source.Adopt})
 		if err != nil {
