@@ -44,19 +44,29 @@ func (w *wire) step(fd int, p *peek) error {
 	return w.look(fd, p)
 }
 
+// recvmsg is recvmsg(2). Where it returns no bytes there is nothing to do, or err says what: unix.EAGAIN to wait, else the
+// session is over.
+func (w *wire) recvmsg(fd int, room, control []byte, flags int) (n, oobn, got int, err error) {
+	n, oobn, got, _, err = unix.Recvmsg(fd, room, control, flags)
+	switch {
+	case err == unix.EINTR:
+		return 0, 0, 0, nil
+	case err == unix.EAGAIN:
+		return 0, 0, 0, err
+	case err != nil:
+		return 0, 0, 0, fmt.Errorf("recvmsg: %w", err)
+	case n == 0:
+		return 0, 0, 0, w.in.ended()
+	}
+	return n, oobn, got, nil
+}
+
 // gulp takes what has come, of the message and more.
 func (w *wire) gulp(fd int, p *peek) error {
 	room := w.in.room(p.text[:])
-	n, oobn, flags, _, err := unix.Recvmsg(fd, room, p.control[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
-	switch {
-	case err == unix.EINTR:
-		return nil
-	case err == unix.EAGAIN:
+	n, oobn, flags, err := w.recvmsg(fd, room, p.control[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	if n == 0 {
 		return err
-	case err != nil:
-		return fmt.Errorf("recvmsg: %w", err)
-	case n == 0:
-		return w.in.ended()
 	}
 	w.in.control(p.control[:oobn], flags)
 	w.add(room[:n])
@@ -67,16 +77,9 @@ func (w *wire) gulp(fd int, p *peek) error {
 // look peeks at what has come and takes it, as far as it belongs to the message.
 func (w *wire) look(fd int, p *peek) error {
 	room := w.in.room(p.text[:])
-	n, _, _, _, err := unix.Recvmsg(fd, room, nil, unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	switch {
-	case err == unix.EINTR:
-		return nil
-	case err == unix.EAGAIN:
+	n, _, _, err := w.recvmsg(fd, room, nil, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	if n == 0 {
 		return err
-	case err != nil:
-		return fmt.Errorf("recvmsg: %w", err)
-	case n == 0:
-		return w.in.ended()
 	}
 	body := n
 	if end := bytes.IndexByte(room[:n], 0); end >= 0 {
