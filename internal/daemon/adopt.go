@@ -144,19 +144,15 @@ func readKept(id string, value []byte, parts map[string]keeper.Entry) (r keptLin
 
 // readmit makes the connection again, with its lifeline, which is ours from then on.
 func (s *Server) readmit(id string, r keptLink, parts []string, lifeline int) error {
-	l := &link{server: s, subject: r.Subject, lifeline: -1, token: r.Token, parts: parts, version: r.version, counted: func() {}}
+	l := &link{server: s, subject: r.Subject, lifeline: -1, token: r.Token, earlier: r.Earlier, parts: parts, version: r.version, counted: func() {}}
 	l.asked = asked{r.Trigger, r.Access, r.Shared, r.Grace}
 	if giveBack, err := s.users.take(r.Subject.UID, connectionsOf, 0, nil); err == nil {
 		l.counted = giveBack
 	}
-	if r.Grace > 0 && r.GraceEnds.IsZero() && !process.Alive(r.Holder.PID, r.Holder.StartTime) {
-		// Its wiring may be gone already; its grace begins now.
-		r.GraceEnds = time.Now().Add(r.Grace)
-		if lifeline >= 0 {
-			kernel.Shutdown(lifeline)
-			kernel.Close(lifeline)
-			lifeline = -1
-		}
+	if r.orphanedMeanwhile(lifeline) && lifeline >= 0 {
+		kernel.Shutdown(lifeline)
+		kernel.Close(lifeline)
+		lifeline = -1
 	}
 	r.GraceEnds = bounded(r.GraceEnds, time.Now(), r.Grace)
 	connection, err := s.registry.Adopt(irq.AdoptSpec{Record: r.Record, OnNotice: l.notice, Wire: s.adoptClaim})
@@ -177,6 +173,27 @@ func (s *Server) readmit(id string, r keptLink, parts []string, lifeline int) er
 		return nil
 	}
 	return s.tieAgain(l, connection, r.Holder, lifeline)
+}
+
+// orphanedMeanwhile makes an orphan of a connection with a grace that has lost its holder while no worker ran.
+func (r *keptLink) orphanedMeanwhile(lifeline int) bool {
+	if r.Grace == 0 || !r.GraceEnds.IsZero() {
+		return false
+	}
+	if !process.Alive(r.Holder.PID, r.Holder.StartTime) {
+		r.GraceEnds = time.Now().Add(r.Grace) // its wiring may be gone already
+		return true
+	}
+	if r.Earlier == nil {
+		return false
+	}
+	if lifeline >= 0 {
+		if hungUp, err := kernel.HungUp(lifeline); err != nil || !hungUp {
+			return false
+		}
+	}
+	r.unanswered()
+	return true
 }
 
 // bounded is the end of a grace by this worker's clock: one that was set back meanwhile does not prolong it beyond its length.
@@ -216,6 +233,9 @@ func (s *Server) tieAgain(l *link, c *irq.Connection, h irq.Holder, lifeline int
 	s.adoption.Adopted++
 	if err := l.bind(&tie{ours: lifeline, theirs: -1, process: watched}, c); err != nil && !errors.Is(err, irq.ErrNotConnected) {
 		return err
+	}
+	if l.fallBackOn(nil) != nil { // the answer had arrived
+		l.note()
 	}
 	return nil // what is kept of it is what it was
 }

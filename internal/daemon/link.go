@@ -29,10 +29,13 @@ type link struct {
 	lifeline   int    // our end, -1 if there is none
 	polled     uint64 // lifeline in the poller
 	process    *watched
-	forget     func() // takes the death notice of process back
-	token      string // "" without grace
-	told       bool   // the holder ends it itself, and gets the answer to that
+	forget     func()   // takes the death notice of process back
+	token      string   // "" without grace
+	earlier    *earlier // during a resumption, and after one that failed
+	told       bool     // the holder ends it itself, and gets the answer to that
 	over       bool
+
+	resuming sync.Mutex // held while somebody resumes; taken before the others
 
 	kept      sync.Mutex // around what follows and the keeping itself; taken before mu
 	forgotten bool
@@ -192,7 +195,8 @@ func (l *link) newToken() string {
 func (l *link) knows(token string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.token != "" && subtle.ConstantTimeCompare([]byte(l.token), []byte(token)) == 1
+	good := func(t string) bool { return t != "" && subtle.ConstantTimeCompare([]byte(t), []byte(token)) == 1 }
+	return good(l.token) || l.earlier != nil && good(l.earlier.Token)
 }
 
 // keep makes the link known by its connection, unless that is over already.

@@ -18,6 +18,7 @@ type keptLink struct {
 	irq.Record
 	Subject policy.Subject `json:"subject"`
 	Token   string         `json:"token,omitempty"`
+	Earlier *earlier       `json:"earlier,omitempty"` // until the answer to a resumption was written
 	Trigger irq.Trigger    `json:"trigger,omitempty"`
 	version uint64         // of its parts
 }
@@ -57,7 +58,7 @@ func (l *link) remember() error {
 	if l.lifeline >= 0 { // a copy: ours may be closed, and its number another file's, before it is kept
 		lifeline, err = kernel.Duplicate(l.lifeline)
 	}
-	r := keptLink{Subject: l.subject, Token: l.token, Trigger: l.asked.trigger}
+	r := keptLink{Subject: l.subject, Token: l.token, Earlier: l.earlier, Trigger: l.asked.trigger}
 	l.mu.Unlock()
 	if lifeline >= 0 {
 		defer kernel.Close(lifeline)
