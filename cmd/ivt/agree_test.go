@@ -162,7 +162,8 @@ func without(all map[string]seen, drop func(name string, s *seen) bool) map[stri
 	return kept
 }
 
-// TestViewsAgree: page, top and list show of the same moment the same as ivtd says: vectors, holders, states, counts, queues, masks.
+// TestViewsAgree: page, top and list show of the same moment the same as ivtd says: vectors, holders, states, counts, queues,
+// masks, and who has died and may come back within his grace.
 func TestViewsAgree(t *testing.T) {
 	b := newWorkbench(t)
 	b.hold("--label", "first", "soft:demo/1", "soft:demo/2")
@@ -170,6 +171,8 @@ func TestViewsAgree(t *testing.T) {
 		b.hold("--share", "--label", label, "soft:demo/3")
 	}
 	b.hold("soft:alone/1")
+	gone := b.hold("--grace", "10m", "--label", "gone", "soft:demo/5")
+	gone.Process.Kill()
 	waiter := b.command("connect", "--wait", "soft:demo/1")
 	if err := waiter.Start(); err != nil {
 		t.Fatal(err)
@@ -180,9 +183,9 @@ func TestViewsAgree(t *testing.T) {
 	var daemon map[string]seen
 	b.until(func() bool {
 		daemon = b.theDaemon()
-		return strings.HasSuffix(daemon["soft:demo/1"].State, " +1") && daemon["soft:demo/3"].Total == 7
+		return strings.HasSuffix(daemon["soft:demo/1"].State, " +1") && daemon["soft:demo/3"].Total == 7 && daemon["soft:demo/5"].State == "orphaned"
 	})
-	if len(daemon) != 10 || daemon["soft:demo/2"].State != "masked" || len(daemon["soft:demo/3"].Holders) != 2 {
+	if len(daemon) != 10 || daemon["soft:demo/2"].State != "masked" || len(daemon["soft:demo/3"].Holders) != 2 || len(daemon["soft:demo/5"].Holders) != 1 {
 		t.Fatalf("it is not as it should be: %+v", daemon)
 	}
 	list, page, top := b.list(), b.page(), b.top()

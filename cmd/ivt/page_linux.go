@@ -50,7 +50,8 @@ To look from another machine: ssh -L PORT:127.0.0.1:PORT HOST.`,
 			if err != nil {
 				return err
 			}
-			feed := &page.Machine{Root: root, Options: a.where(), Alone: a.root != ""}
+			feed := &page.Machine{Root: root, Options: a.where(), Alone: a.root != "", Interval: interval}
+			defer feed.Close()
 			return page.Serve(c.Context(), l, feed, page.Options{Token: token, Interval: interval})
 		},
 	}

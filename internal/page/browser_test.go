@@ -8,10 +8,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -36,135 +34,17 @@ func missing(t *testing.T, what, cure string) {
 	t.Skipf("no %s; try: %s", what, cure)
 }
 
-// An ivtd is the real one, which a test may kill and start again.
-type ivtd struct {
-	t           *testing.T
-	dir, socket string
-	args        []string
-	process     *exec.Cmd
-}
-
-// startDaemon builds and runs the real ivtd with a policy.
-func startDaemon(t *testing.T, policy string, args ...string) *ivtd {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "ivt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if _, err := program(); err != nil {
-		t.Fatal(err)
-	}
-	d := &ivtd{t: t, dir: dir, socket: filepath.Join(dir, "s"), args: args}
-	if err := os.WriteFile(filepath.Join(dir, "ivtd.toml"), []byte(policy), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	d.start()
-	t.Cleanup(func() { d.process.Process.Signal(os.Interrupt); d.process.Wait() })
-	return d
-}
-
-// program builds ivtd once for all tests.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "ivt")
-	if err != nil {
-		return "", err
-	}
-	builtIn = dir
-	name := filepath.Join(dir, "ivtd")
-	if out, err := exec.Command("go", "build", "-o", name, "../../cmd/ivtd").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build ivtd: %w\n%s", err, out)
-	}
-	return name, nil
-})
-
-var builtIn string // the folder of program
-
-// driver has a process of that name connect to a vector: in the picture drivers look like drivers. It returns when it was answered.
-func driver(t *testing.T, name, vector string) {
-	t.Helper()
-	c := exec.Command("/proc/self/exe")
-	c.Env = append(os.Environ(), driverVariable+"="+name+" "+vector)
-	out, err := c.StdoutPipe()
-	if err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
-	out.Read(make([]byte, 1))
-}
-
-const driverVariable = "IVT_PAGE_TEST_DRIVER"
-
-func drive(name, vector string) {
-	os.WriteFile(fmt.Sprintf("/proc/self/task/%d/comm", os.Getpid()), []byte(name), 0)
-	c, err := ivt.Connect(context.Background(), vector)
-	fmt.Println(err)
-	if err == nil {
-		c.Handle(context.Background(), func(ivt.Interrupt) irq.Verdict { return irq.Handled })
-	}
-}
-
 func TestMain(m *testing.M) {
 	if name, vector, ok := strings.Cut(os.Getenv(driverVariable), " "); ok {
 		drive(name, vector)
 		return
 	}
 	status := m.Run()
+	endBrowser()
 	if builtIn != "" {
 		os.RemoveAll(builtIn)
 	}
 	os.Exit(status)
-}
-
-func (d *ivtd) start() {
-	d.t.Helper()
-	name, err := program()
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	d.process = exec.Command(name, append([]string{"--socket", d.socket, "--config", filepath.Join(d.dir, "ivtd.toml")}, d.args...)...)
-	if err := d.process.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	within(d.t, 30*time.Second, "ivtd to serve", func() bool { return d.worker() != 0 })
-}
-
-// worker is the process that serves, 0 if none does.
-func (d *ivtd) worker() int {
-	ctx, cancel := context.WithTimeout(d.t.Context(), 10*time.Second)
-	defer cancel()
-	c, err := ivt.Dial(ctx, ivt.Socket(d.socket))
-	if err != nil {
-		return 0
-	}
-	defer c.Close()
-	s, err := c.Status(ctx)
-	if err != nil {
-		return 0
-	}
-	return s.PID
-}
-
-// killWorker returns when the next one serves.
-func (d *ivtd) killWorker() {
-	d.t.Helper()
-	before := d.worker()
-	if before == 0 || before == d.process.Process.Pid {
-		d.t.Fatal("there is no worker")
-	}
-	syscall.Kill(before, syscall.SIGKILL)
-	within(d.t, 30*time.Second, "the next worker", func() bool { now := d.worker(); return now != 0 && now != before })
-}
-
-// kill ends keeper and worker as the system does when it has no memory.
-func (d *ivtd) kill() {
-	d.t.Helper()
-	d.process.Process.Kill()
-	d.process.Wait()
-	within(d.t, 30*time.Second, "the worker to follow its keeper", func() bool { return d.worker() == 0 })
 }
 
 func within(t *testing.T, d time.Duration, what string, done func() bool) {
@@ -183,6 +63,8 @@ func within(t *testing.T, d time.Duration, what string, done func() bool) {
 	}
 }
 
+const often = 250 * time.Millisecond
+
 // open serves the page and shows it in a real browser. Console errors fail the test.
 func open(t *testing.T, f Feed) (context.Context, string) {
 	t.Helper()
@@ -195,7 +77,7 @@ func open(t *testing.T, f Feed) (context.Context, string) {
 	var serving sync.WaitGroup
 	token := NewToken()
 	serving.Go(func() {
-		if err := Serve(ctx, l, f, Options{Token: token, Interval: 250 * time.Millisecond}); err != nil {
+		if err := Serve(ctx, l, f, Options{Token: token, Interval: often}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -203,24 +85,17 @@ func open(t *testing.T, f Feed) (context.Context, string) {
 	return tab, fmt.Sprintf("http://%s/%s/", l.Addr(), token)
 }
 
-// browser starts a real one.
+// browser opens a tab of its own in the browser of all tests: cookies, cache and zoom are not shared.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	program := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			program = p
-			break
-		}
-	}
-	if program == "" {
+	first, err := chromium()
+	if errors.Is(err, exec.ErrNotFound) {
 		missing(t, "browser", "apt-get install chromium")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1400, 1150))
-	allocator, endBrowser := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(endBrowser)
-	tab, endTab := chromedp.NewContext(allocator, chromedp.WithListener(func(event any) {
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab, endTab := chromedp.NewContext(first, chromedp.WithNewBrowserContext(), chromedp.WithListener(func(event any) {
 		switch e := event.(type) {
 		case *runtime.EventExceptionThrown:
 			t.Errorf("the page threw: %s %v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
@@ -231,8 +106,30 @@ func browser(t *testing.T) context.Context {
 		}
 	}))
 	t.Cleanup(endTab)
+	do(t, tab, "a tab", chromedp.EmulateViewport(1400, 1150))
 	return tab
 }
+
+// chromium starts a real browser once for all tests; it ends with endBrowser.
+var chromium = sync.OnceValues(func() (first context.Context, err error) {
+	program := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if program, err = exec.LookPath(name); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1400, 1150))
+	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	first, end := chromedp.NewContext(allocator)
+	endBrowser = func() { end(); endAllocator() }
+	return first, chromedp.Do(first)
+})
+
+var endBrowser = func() {}
 
 func do(t *testing.T, tab context.Context, what string, actions ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
@@ -273,7 +170,9 @@ func live(t *testing.T, socket string) *Machine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	return &Machine{Root: root, Options: []ivt.Option{ivt.Socket(socket)}}
+	m := &Machine{Root: root, Options: []ivt.Option{ivt.Socket(socket)}, Interval: often}
+	t.Cleanup(m.Close)
+	return m
 }
 
 func hasRow(name, text string) string {

@@ -30,10 +30,12 @@ type Update struct {
 
 // Machine is the feed of a machine as the caller sees it, with ivtd's side where one answers.
 type Machine struct {
-	Root    *host.Root
-	Options []ivt.Option // which ivtd
-	Alone   bool         // a saved machine: no ivtd
+	Root     *host.Root
+	Options  []ivt.Option  // which ivtd
+	Alone    bool          // a saved machine: no ivtd
+	Interval time.Duration // between two readings of the kernel's side; default one second
 
+	sampler  *picture.Sampler
 	mu       sync.Mutex
 	registry string // the instance that was watched last
 }
@@ -52,13 +54,25 @@ func (m *Machine) client(ctx context.Context) *ivt.Client {
 	return c
 }
 
-// Picture reads both sides.
+// Picture reads both sides, of each what may be another than before. It is for one goroutine at a time.
 func (m *Machine) Picture(ctx context.Context) (*picture.Picture, error) {
-	c := m.client(ctx)
-	if c != nil {
-		defer c.Close()
+	if m.sampler == nil {
+		m.sampler = &picture.Sampler{Root: m.Root, Parts: host.PartList | host.PartAffinity | host.PartSystem, Apart: apart(m.Interval)}
+		if !m.Root.Live() {
+			m.sampler.Parts |= host.PartCounts // what one picture has in the place of rates
+		}
+		if !m.Alone {
+			m.sampler.Dial = func(ctx context.Context) (*ivt.Client, error) { return m.client(ctx), nil }
+		}
 	}
-	return picture.Take(ctx, picture.From{Root: m.Root, Client: c, Parts: host.PartList | host.PartCounts | host.PartAffinity | host.PartSystem})
+	return m.sampler.Next(ctx)
+}
+
+// Close hangs up, when no picture is being taken.
+func (m *Machine) Close() {
+	if m.sampler != nil {
+		m.sampler.Close()
+	}
 }
 
 // Watch follows ivtd's events; it ends when ivtd goes, and the caller tries again. Of a registry that is another than the one

@@ -27,30 +27,33 @@ type row struct {
 	picture.Row
 	Rate   *float64     `json:"rate,omitempty"`
 	PerCPU [][2]float64 `json:"perCPU,omitempty"` // column, rate
+	Counts [][2]uint64  `json:"counts,omitempty"` // column, count; where there are no rates
 	Who    string       `json:"who,omitempty"`
 	Total  *uint64      `json:"total,omitempty"`
 }
 
 // frames makes frames from pictures.
 type frames struct {
-	// Rates are against the older of the last two pictures that stood apart: one that was taken early, because
-	// something happened, would make a rate of milliseconds.
 	apart time.Duration
-	base  [2]*picture.Picture
+	base  [2]*picture.Picture // the last two that stood apart: rates are against the older one
 	known map[string][]byte
-	full  []byte // the frame for a new viewer
+	all   *frame // for new viewers; nil before the first picture
+	text  []byte // of all, once somebody has wanted it
 }
 
-// next returns what changed, and keeps a frame with everything for those who come new.
+// full is the frame for a new viewer, nil before the first picture.
+func (f *frames) full() []byte {
+	if f.text == nil && f.all != nil {
+		f.text, _ = json.Marshal(f.all) // its rows are JSON already, the rest was in the frames before it
+	}
+	return f.text
+}
+
+// next returns what changed, and keeps everything for those who come new.
 func (f *frames) next(p *picture.Picture) ([]byte, error) {
-	if f.base[0] != nil {
-		p.Rates(f.base[0])
-	}
-	if f.base[1] == nil || p.Taken.Sub(f.base[1].Taken) >= f.apart {
-		f.base = [2]*picture.Picture{f.base[1], p}
-	}
+	f.rates(p)
 	delta := frame{Taken: p.Taken, Daemon: p.Daemon, Blind: p.Blind, Rows: []json.RawMessage{}}
-	all := frame{Taken: p.Taken, Full: true, Columns: p.Machine.Columns, Nodes: nodes(p), Kernel: p.Machine.Kernel, Daemon: p.Daemon, Blind: p.Blind,
+	all := &frame{Taken: p.Taken, Full: true, Columns: p.Machine.Columns, Nodes: nodes(p), Kernel: p.Machine.Kernel, Daemon: p.Daemon, Blind: p.Blind,
 		Rows: make([]json.RawMessage, 0, len(p.Rows))}
 	now := make(map[string][]byte, len(p.Rows))
 	for i := range p.Rows {
@@ -69,12 +72,21 @@ func (f *frames) next(p *picture.Picture) ([]byte, error) {
 			delta.Gone = append(delta.Gone, name)
 		}
 	}
-	f.known = now
-	var err error
-	if f.full, err = json.Marshal(all); err != nil {
-		return nil, err
-	}
+	f.known, f.all, f.text = now, all, nil
 	return json.Marshal(delta)
+}
+
+// rates fills them in where no Sampler has done so.
+func (f *frames) rates(p *picture.Picture) {
+	if p.CPUs != nil {
+		return
+	}
+	if f.base[0] != nil {
+		p.Rates(f.base[0])
+	}
+	if f.base[1] == nil || p.Taken.Sub(f.base[1].Taken) >= f.apart {
+		f.base = [2]*picture.Picture{f.base[1], p}
+	}
 }
 
 func shorten(r *picture.Row) row {
@@ -89,6 +101,16 @@ func shorten(r *picture.Row) row {
 	for i, rate := range r.PerCPU {
 		if rate := round(rate); rate > 0 {
 			s.PerCPU = append(s.PerCPU, [2]float64{float64(i), rate})
+		}
+	}
+	for i, n := range r.Counts {
+		if n > 0 && r.Rate == nil {
+			s.Counts = append(s.Counts, [2]uint64{uint64(i), uint64(n)})
+		}
+	}
+	for _, h := range r.Hits {
+		if rate := round(h.Rate); rate > 0 {
+			s.PerCPU = append(s.PerCPU, [2]float64{float64(h.Column), rate})
 		}
 	}
 	return s

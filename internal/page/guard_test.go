@@ -66,7 +66,7 @@ func TestNothingIsInlineOrFromElsewhere(t *testing.T) {
 
 func TestASlowViewerMissesFramesAndIsToldOfIt(t *testing.T) {
 	h := newHub(nil, 1)
-	h.frames.full = []byte(`{"full":true}`)
+	h.frames.text = []byte(`{"full":true}`)
 	slow, quick := h.join(), h.join()
 	for range viewerQueue + 10 {
 		h.send(message{"event", []byte("{}")})

@@ -38,7 +38,15 @@ const (
 )
 
 func newHub(f Feed, interval time.Duration) *hub {
-	return &hub{feed: f, interval: interval, viewers: map[*viewer]bool{}, frames: frames{apart: interval * 9 / 10}, wake: make(chan struct{}, 1)}
+	return &hub{feed: f, interval: interval, viewers: map[*viewer]bool{}, frames: frames{apart: apart(interval)}, wake: make(chan struct{}, 1)}
+}
+
+// apart is how far two readings are from each other at least: one that was soon after another would make a rate of milliseconds.
+func apart(interval time.Duration) time.Duration {
+	if interval <= 0 {
+		interval = time.Second
+	}
+	return interval * 9 / 10
 }
 
 // join adds a viewer, whose first message is everything there is, if there was a picture yet.
@@ -46,8 +54,8 @@ func (h *hub) join() *viewer {
 	v := &viewer{queue: make(chan message, viewerQueue)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.frames.full != nil {
-		v.queue <- message{"frame", h.frames.full}
+	if full := h.frames.full(); full != nil {
+		v.queue <- message{"frame", full}
 	}
 	h.viewers[v] = true
 	select {
@@ -63,10 +71,11 @@ func (h *hub) leave(v *viewer) {
 	delete(h.viewers, v)
 }
 
-func (h *hub) watched() bool {
+// wanted reports whether a picture would tell somebody something: of a saved machine one is all there is.
+func (h *hub) wanted() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.viewers) > 0
+	return len(h.viewers) > 0 && (h.frames.all == nil || h.feed.Live())
 }
 
 // send queues a message for all. A viewer whose queue is full misses it, and gets everything anew when it reads again.
@@ -77,7 +86,7 @@ func (h *hub) send(m message) {
 		if v.lost > 0 && len(v.queue) < viewerQueue/2 {
 			notice, _ := json.Marshal(map[string]int{"lost": v.lost})
 			v.queue <- message{"lost", notice}
-			v.queue <- message{"frame", h.frames.full}
+			v.queue <- message{"frame", h.frames.full()}
 			v.lost = 0
 			continue
 		}
@@ -94,7 +103,7 @@ func (h *hub) sample(ctx context.Context) {
 	tick := time.NewTicker(h.interval)
 	defer tick.Stop()
 	for {
-		if h.watched() {
+		if h.wanted() {
 			h.once(ctx)
 			select {
 			case <-ctx.Done():
@@ -119,15 +128,14 @@ func (h *hub) once(ctx context.Context) {
 		return
 	}
 	h.mu.Lock()
-	first := h.frames.full == nil
+	first := h.frames.all == nil
 	delta, err := h.frames.next(p)
-	full := h.frames.full
+	if first {
+		delta = h.frames.full()
+	}
 	h.mu.Unlock()
 	if err != nil {
 		return
-	}
-	if first {
-		delta = full
 	}
 	h.send(message{"frame", delta})
 }

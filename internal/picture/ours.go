@@ -24,6 +24,7 @@ type ours struct {
 type counted struct {
 	arrived uint64
 	at      time.Time
+	rate    *float64
 }
 
 // patience is how long ivtd may take to answer before it counts as lost.
@@ -116,11 +117,15 @@ func (o *ours) rates(p *Picture) {
 		if !r.Managed || r.IRQ != 0 || r.Total == nil {
 			continue
 		}
-		o.counts[r.Name] = counted{*r.Total, p.Taken}
-		if f, ok := before[r.Name]; ok && *r.Total >= f.arrived && p.Taken.After(f.at) {
+		c := counted{arrived: *r.Total, at: p.Taken}
+		switch f, ok := before[r.Name]; {
+		case ok && f.at.Equal(p.Taken):
+			c = f // no time has passed: see Apart
+		case ok && *r.Total >= f.arrived && p.Taken.After(f.at):
 			rate := float64(*r.Total-f.arrived) / p.Taken.Sub(f.at).Seconds()
-			r.Rate = &rate
+			c.rate = &rate
 		}
+		r.Rate, o.counts[r.Name] = c.rate, c
 	}
 }
 

@@ -17,6 +17,7 @@ type Sampler struct {
 	Dial    func(context.Context) (*ivt.Client, error) // nil: the kernel's side alone; nil, nil: nobody is there
 	Parts   host.Parts
 	Refresh time.Duration // 0: 30 s
+	Apart   time.Duration // a picture sooner after the last reading has the kernel's side of that one, and its rates; 0: each reads anew
 
 	now, before *scan
 	machine     *host.Machine
@@ -43,16 +44,7 @@ const wholeEach = 30 * time.Second
 // Next takes a picture. From the second one on rows have rates and hits. ivtd's absence is in Blind and
 // leaves Daemon nil; the error is for a machine that cannot be read, and for ctx.
 func (s *Sampler) Next(ctx context.Context) (*Picture, error) {
-	if s.now == nil {
-		s.now, s.before = new(scan), new(scan)
-	}
-	s.now, s.before = s.before, s.now
-	same, err := s.now.read(s.Root, s.before)
-	if err == nil && (!same || s.old(s.read)) {
-		err = s.whole(ctx)
-	}
-	if err != nil {
-		s.now, s.before = s.before, new(scan) // the next one starts from the last that was good
+	if err := s.scan(ctx); err != nil {
 		return nil, err
 	}
 	p := &Picture{Taken: s.now.taken, Machine: s.machine, Blind: slices.Clip(s.machine.Blind), Rows: slices.Clone(s.rows)}
@@ -64,6 +56,25 @@ func (s *Sampler) Next(ctx context.Context) (*Picture, error) {
 		s.ours.join(ctx, p, s)
 	}
 	return p, ctx.Err()
+}
+
+// scan reads the kernel's side, if it is time to.
+func (s *Sampler) scan(ctx context.Context) error {
+	if s.now == nil {
+		s.now, s.before = new(scan), new(scan)
+	}
+	if time.Since(s.now.taken) < s.Apart {
+		return nil
+	}
+	s.now, s.before = s.before, s.now
+	same, err := s.now.read(s.Root, s.before)
+	if err == nil && (!same || s.old(s.read)) {
+		err = s.whole(ctx)
+	}
+	if err != nil {
+		s.now, s.before = s.before, new(scan) // the next one starts from the last that was good
+	}
+	return err
 }
 
 func (s *Sampler) old(t time.Time) bool {

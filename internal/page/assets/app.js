@@ -48,7 +48,7 @@ function redraw() {
     list.draw(rows);
     $('shown').textContent = rows.length === state.order.length ? `${rows.length} vectors` : `${rows.length} of ${state.order.length} vectors`;
     for (const b of document.querySelectorAll('[data-view]')) b.setAttribute('aria-pressed', b.dataset.view === state.view);
-    for (const b of document.querySelectorAll('[data-colour]')) b.setAttribute('aria-pressed', b.dataset.colour === state.colour);
+    for (const b of document.querySelectorAll('[data-colour]')) b.setAttribute('aria-pressed', b.dataset.colour === (state.view === 'cpus' ? 'rate' : state.colour));
   });
 }
 export function select(name) {

@@ -71,5 +71,8 @@ export function showFindings(box, report, select) {
   const list = report.findings ?? [];
   if (!list.length) { box.replaceChildren(el('p', 'Nothing is wrong, as far as can be seen.', 'ok')); }
   else box.replaceChildren(...list.map((f) => { const d = finding(f); for (const v of f.vectors ?? []) { const b = el('button', v); b.addEventListener('click', () => select(v)); d.append(b); } return d; }));
-  for (const u of report.unseen ?? []) box.append(el('p', `not seen: ${u.what}: ${u.why}`, 'quiet'));
+  if (!report.unseen?.length) return;
+  const unseen = el('details', undefined, 'quiet');
+  unseen.append(el('summary', `${report.unseen.length} checks could not look`), ...report.unseen.map((u) => el('p', `${u.what}: ${u.why}`)));
+  box.append(unseen);
 }

@@ -22,17 +22,19 @@ export class Map {
 
   draw(rows) {
     this.css = getComputedStyle(document.documentElement);
+    this.zoom = matchMedia('(min-width: 2200px)').matches ? 1.4 : 1; // as the text around it
     this.cache = {};
     this.cells = [];
-    const width = this.canvas.clientWidth;
+    const width = this.canvas.clientWidth / this.zoom;
     const cpus = this.state.view === 'cpus';
     const height = cpus ? this.layoutCPUs(rows, width) : this.layoutSources(rows, width);
     const scale = devicePixelRatio || 1;
-    this.canvas.width = width * scale;
-    this.canvas.height = Math.min(height, 8000) * scale;
-    this.canvas.style.height = Math.min(height, 8000) + 'px';
+    const tall = Math.min(height * this.zoom, 8000);
+    this.canvas.width = this.canvas.clientWidth * scale;
+    this.canvas.height = tall * scale;
+    this.canvas.style.height = tall + 'px';
     const g = this.canvas.getContext('2d');
-    g.scale(scale, scale);
+    g.scale(scale * this.zoom, scale * this.zoom);
     g.font = '12px system-ui, sans-serif';
     g.fillStyle = this.style('--quiet');
     for (const l of this.labels) g.fillText(l.text, l.x, l.y, l.max);
@@ -90,10 +92,11 @@ export class Map {
     const step = Math.max(1, Math.ceil(n / Math.max(1, Math.floor((width - left) / 34))));
     for (let i = 0; i < n; i += step) this.labels.push({ text: String(this.state.columns[i] ?? ''), x: left + i * (width - left) / n, y: 12 });
     let y = 18;
+    this.boot = !rows.some((r) => r.perCPU) && rows.some((r) => r.counts); // one picture has no rates
     for (const row of rows) {
-      if (!row.cpus && !row.perCPU) continue;
+      if (!row.cpus && !row.perCPU && !row.counts) continue;
       this.labels.push({ text: row.handlers?.[0] ?? row.name, x: 0, y: y + 10, max: left - 6 });
-      const rates = new globalThis.Map(row.perCPU ?? []);
+      const rates = new globalThis.Map((this.boot ? row.counts : row.perCPU) ?? []);
       for (let i = 0; i < n; i++) {
         const lands = inSet(row.cpus, this.state.columns[i]);
         if (lands || rates.has(i)) this.cells.push({ row, cpu: this.state.columns[i], rate: rates.get(i) ?? 0, x: left + i * (width - left) / n, y, w, h: h - 2 });
@@ -101,12 +104,13 @@ export class Map {
       y += h;
       if (y > 8000) break;
     }
+    if (!this.cells.length) this.labels = [{ text: 'Nothing that is shown is known to land on a CPU.', x: 0, y: 12 }];
     return y + 8;
   }
 
   legend(byRate, most) {
     const el = document.getElementById('legend');
-    const text = byRate ? [['--free', 'quiet'], ['--accent', `up to ${round(most)} a second`]]
+    const text = byRate ? [['--free', 'quiet'], ['--accent', `up to ${this.often(most)}`]]
       : [['--held', 'held through ivt'], ['--kernel', 'held by the kernel'], ['--free', 'free'], ['--masked', 'masked'], ['--orphaned', 'holder gone or draining'], ['--bad', 'storm or unavailable']];
     const key = JSON.stringify(text) + this.style('--bg');
     if (key === this.legendKey) return;
@@ -120,12 +124,13 @@ export class Map {
     }));
   }
 
-  at(x, y) { return this.cells.find((c) => x >= c.x && x < c.x + c.w + GAP && y >= c.y && y < c.y + c.h + GAP); }
+  often(n) { return this.state.view === 'cpus' && this.boot ? `${n.toLocaleString('en')} since boot` : `${round(n)} a second`; }
+  at(x, y) { x /= this.zoom; y /= this.zoom; return this.cells.find((c) => x >= c.x && x < c.x + c.w + GAP && y >= c.y && y < c.y + c.h + GAP); }
   hover(e) {
     const c = this.at(e.offsetX, e.offsetY);
     this.tip.hidden = !c;
     if (!c) return;
-    this.tip.textContent = describe(c.row) + (c.cpu !== undefined ? `\nCPU ${c.cpu}: ${round(c.rate)} a second` : '');
+    this.tip.textContent = describe(c.row) + (c.cpu !== undefined ? `\nCPU ${c.cpu}: ${this.often(c.rate)}` : '');
     this.tip.style.left = Math.min(e.clientX + 12, innerWidth - this.tip.offsetWidth - 8) + 'px';
     this.tip.style.top = Math.min(e.clientY + 14, innerHeight - this.tip.offsetHeight - 8) + 'px';
   }
