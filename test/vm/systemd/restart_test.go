@@ -58,9 +58,8 @@ func TestRule14RestartOfTheService(t *testing.T) {
 	if now := s.keeper(); now != keeper {
 		t.Errorf("the keeper was %d and is %d", keeper, now)
 	}
-	if after := s.stored(); after != before {
-		t.Errorf("%d descriptors are in the store, before there were %d", after, before)
-	}
+	// Doorbells that were closed go out of the store when ivtd sees it and systemd gets to it.
+	guest.Eventually(t, "no more descriptors in the store than before", func() bool { return s.stored() <= before })
 	for _, line := range s.journal("level=ERROR") {
 		t.Errorf("the journal says %s", line)
 	}
