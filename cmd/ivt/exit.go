@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ivtd/ivt/internal/term"
 	"github.com/ivtd/ivt/irq"
 )
 
@@ -107,19 +106,11 @@ func (a *app) report(c *cobra.Command, err error) {
 		a.reportJSON(err)
 		return
 	}
-	var refusal *irq.Error
-	if errors.As(err, &refusal) && a.errs.Terminal {
-		a.layOut(refusal)
+	if a.errs.Terminal {
+		a.layOut(c, err)
 		return
 	}
-	fmt.Fprintln(a.errs, a.errs.Style(term.Red, "ivt: ")+term.Safe(err.Error()))
-	if refusal != nil && len(refusal.Remedies) > 0 {
-		fmt.Fprintln(a.errs, "try: "+term.Safe(refusal.Remedies[0]))
-	}
-	var usage usageError
-	if errors.As(err, &usage) && c != nil {
-		fmt.Fprintf(a.errs, "usage: %s\nmore: %s --help\n", c.UseLine(), c.CommandPath())
-	}
+	fmt.Fprintln(a.errs, "ivt: "+oneLine(c, err))
 }
 
 func (a *app) reportJSON(err error) {
@@ -133,48 +124,4 @@ func (a *app) reportJSON(err error) {
 		text = fmt.Appendf(nil, `{"error":{"message":%q}}`, err.Error())
 	}
 	fmt.Fprintln(a.out, string(text))
-}
-
-// layOut shows a refusal as what happened, who is in the way, why, and what to do.
-func (a *app) layOut(e *irq.Error) {
-	o := a.errs
-	fmt.Fprintf(o, "%s %s\n", o.Style(term.Bold+";"+term.Red, fmt.Sprintf("%d %s", uint32(e.Code), e.Code.Name())), e.Code.Text())
-	row := func(head, text string) {
-		if text != "" {
-			fmt.Fprintf(o, "  %s  %s\n", o.Style(term.Dim, fmt.Sprintf("%-4s", head)), term.Safe(text))
-		}
-	}
-	row("what", e.Operation+" "+e.Subject())
-	for i, c := range e.Conflicts {
-		if i == 8 {
-			row("", fmt.Sprintf("and %d more", len(e.Conflicts)-8))
-			break
-		}
-		head := "who"
-		if i > 0 {
-			head = ""
-		}
-		for _, h := range c.Holders {
-			row(head, c.Vector.String()+" is held by "+h.String())
-			head = ""
-		}
-		if len(c.Holders) == 0 {
-			row(head, c.Vector.String()+" is held by somebody unknown")
-		}
-	}
-	row("why", e.Detail)
-	if e.Rule != nil {
-		row("rule", e.Rule.String())
-	}
-	if e.Err != nil {
-		row("from", e.Err.Error())
-	}
-	for i, r := range e.Remedies {
-		head := "do"
-		if i > 0 {
-			head = "or"
-		}
-		row(head, r)
-	}
-	row("more", fmt.Sprintf("ivt explain %d", uint32(e.Code)))
 }

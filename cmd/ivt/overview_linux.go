@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,7 +22,8 @@ func (a *app) overview(ctx context.Context) error {
 	}
 	defer root.Close()
 	client, err := a.dialIfThere(ctx)
-	if err != nil {
+	var denied *irq.Error // where things stand is shown to who may not talk to ivtd, too
+	if err != nil && (!errors.As(err, &denied) || denied.Code != irq.ErrAccessDenied) {
 		return err
 	}
 	if client != nil {
@@ -32,6 +34,9 @@ func (a *app) overview(ctx context.Context) error {
 		return err
 	}
 	s := summarise(p)
+	if denied != nil {
+		s.Denied = denied.Detail
+	}
 	if a.json {
 		return a.document(s)
 	}
@@ -52,6 +57,7 @@ type summary struct {
 	Unavailable int            `json:"unavailable"`
 	Daemon      *ivt.Status    `json:"ivtd,omitempty"`
 	Refusals    map[string]int `json:"refusals,omitempty"`
+	Denied      string         `json:"denied,omitempty"` // why ivtd, which is there, does not talk to the caller
 }
 
 func summarise(p *picture.Picture) summary {
@@ -99,6 +105,8 @@ func (a *app) printSummary(p *picture.Picture, s summary) {
 		if s.Storms+s.Unavailable > 0 {
 			fmt.Fprintf(o, "        %s\n", o.Style(term.Red, fmt.Sprintf("%d in a storm, %d unavailable: ivt list", s.Storms, s.Unavailable)))
 		}
+	} else if s.Denied != "" {
+		fmt.Fprintf(o, "%s    is here, and does not let you in: %s\n", o.Style(term.Bold, "ivtd"), term.Safe(s.Denied))
 	} else if a.root == "" {
 		fmt.Fprintf(o, "%s    not running here; what only looks works without it\n", o.Style(term.Bold, "ivtd"))
 	}
@@ -107,6 +115,8 @@ func (a *app) printSummary(p *picture.Picture, s summary) {
 		{"ivt doctor", "what is wrong with this machine's interrupts"}, {"ivt explain 763", "what a code or a kernel log line means"}}
 	if s.Daemon != nil {
 		try = append(try, [2]string{"ivt connect soft:demo/3", "a vector of your own"}, [2]string{"ivt watch", "what happens, as it happens"})
+	} else if s.Denied != "" {
+		try = append(try, [2]string{"ivtd & ivt --user", "an ivtd of your own"})
 	} else {
 		try = append(try, [2]string{"ivtd", "start the daemon: 64 doorbells to try, soft:demo"})
 	}
