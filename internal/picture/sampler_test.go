@@ -68,6 +68,35 @@ func same(a, b float64) bool { return a > 0.999*b && a < 1.001*b }
 
 const twoCPUs = "           CPU0       CPU1\n  8:          1          5   IO-APIC    8-edge      rtc0\n 24:         %d         %d   PCI-MSI 512000-edge      ahci\nLOC:        9        9   Local timer interrupts\n"
 
+// TestSamplerReadsNoSoonerThanApart: a picture in between has what the last reading showed, rates included, of both sides.
+func TestSamplerReadsNoSoonerThanApart(t *testing.T) {
+	m := newMachine(t, fmt.Sprintf(twoCPUs, 10, 20))
+	s := &Sampler{Root: m.root, Parts: host.PartList, Apart: time.Hour}
+	managed := func(p *Picture, total uint64) *Row {
+		p.Rows = append(p.Rows, Row{Name: "soft:demo/1", Managed: true, Total: &total})
+		p.Taken = s.now.taken // as on the running machine
+		s.ours.rates(p)
+		return &p.Rows[len(p.Rows)-1]
+	}
+	managed(next(t, s), 5)
+	s.now.taken = s.now.taken.Add(-2 * time.Hour)
+	s.ours.counts["soft:demo/1"] = counted{arrived: 5, at: s.now.taken}
+	m.write(fmt.Sprintf(twoCPUs, 110, 20))
+	p := next(t, s)
+	kernel, ours := *p.Rows[1].Rate, *managed(p, 25).Rate
+	if kernel <= 0 || ours <= 0 || *p.Rows[1].Total != 130 {
+		t.Fatalf("rates %v and %v, total %d", kernel, ours, *p.Rows[1].Total)
+	}
+	m.write(fmt.Sprintf(twoCPUs, 1110, 20))
+	p = next(t, s)
+	if r := p.Rows[1]; *r.Rate != kernel || *r.Total != 130 {
+		t.Errorf("too soon: rate %v, it was %v; total %d", *r.Rate, kernel, *r.Total)
+	}
+	if r := managed(p, 26); *r.Rate != ours || *r.Total != 26 {
+		t.Errorf("too soon: rate %v, it was %v; total %d", *r.Rate, ours, *r.Total)
+	}
+}
+
 func TestSamplerRatesOfRowsAndCPUs(t *testing.T) {
 	m := newMachine(t, fmt.Sprintf(twoCPUs, 10, 4294967000))
 	s := &Sampler{Root: m.root, Parts: host.PartList}
