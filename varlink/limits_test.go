@@ -74,6 +74,25 @@ func TestSessionsInTotal(t *testing.T) {
 	}
 }
 
+// More are refused at once than are held: each is told, and Shutdown lets go of all.
+func TestRefusedPeersAreHeld(t *testing.T) {
+	b := serve(t, func(s *Server) { s.Limits.SessionsPerUser = 1 })
+	echoes(t, dial(t, b.address))
+	var all []rawPeer
+	for range mostHeld + mostRefusals {
+		all = append(all, dialRaw(t, b.address))
+	}
+	eventually(t, "all are refused", func() bool { return b.Stats().Refused == mostHeld+mostRefusals })
+	if err := b.Shutdown(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	for n, p := range all {
+		if told := p.untilEOF(); !strings.Contains(told, `{"limit":1,`) {
+			t.Fatalf("peer %d was told %q", n, told)
+		}
+	}
+}
+
 func TestAdmit(t *testing.T) {
 	refuse := make(chan error, 2)
 	b := serve(t, func(s *Server) {

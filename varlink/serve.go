@@ -12,6 +12,13 @@ import (
 // mostRefusals is how many connections over a limit are being told so at once.
 const mostRefusals = 64
 
+// Who is refused and has been told is hung up on a little later, so that a peer that comes again and again whenever it is hung up on
+// costs next to nothing. Beyond so many it is not worth the descriptors.
+const (
+	mostHeld = 256
+	holdTime = 250 * time.Millisecond
+)
+
 // Listen makes a socket that clients can connect to, with every message's credentials asked for from
 // the beginning (SO_PASSCRED). A listener from elsewhere serves as well, but on Linux 6.16 and later
 // what a client sends to it before Serve is called comes without: its Call.Sender has PID 0. Under
@@ -188,12 +195,17 @@ func tooMany(limit int, uid *uint32) *Error {
 // block on what it has already sent (see drain); only so many can keep the listener waiting.
 func (s *Server) refuse(w *wire, why *Error) {
 	s.counts.refused.Add(1)
+	if w.sealed && w.hungUp() { // nobody is there to be told, and closing does not block
+		w.close()
+		return
+	}
 	s.mu.Lock()
 	s.refusals++
 	s.mu.Unlock()
 	s.refusing <- struct{}{}
 	go func() {
 		w.farewell(why)
+		s.hold()
 		w.close()
 		<-s.refusing
 		s.mu.Lock()
@@ -201,6 +213,24 @@ func (s *Server) refuse(w *wire, why *Error) {
 		s.refusals--
 		s.settled()
 	}()
+}
+
+// hold lets somebody who was refused wait, if there are not too many who do: it is not one of those being told meanwhile.
+func (s *Server) hold() {
+	select {
+	case s.holding <- struct{}{}:
+	default:
+		return
+	}
+	<-s.refusing
+	timer := time.NewTimer(holdTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.stopping:
+	}
+	s.refusing <- struct{}{}
+	<-s.holding
 }
 
 // forget ends a session's account.
@@ -257,7 +287,9 @@ func (s *Server) stop() {
 	s.prepare()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closing.Store(true)
+	if !s.closing.Swap(true) {
+		close(s.stopping)
+	}
 	for l := range s.listeners {
 		l.Close()
 	}

@@ -44,7 +44,9 @@ type Server struct {
 	counts struct{ accepted, refused, calls atomic.Uint64 }
 
 	closing  atomic.Bool
+	stopping chan struct{} // closed when closing is set
 	refusing chan struct{} // as full as there are refusals under way
+	holding  chan struct{} // as full as there are refused peers waiting for the end of it
 
 	mu        sync.Mutex
 	listeners map[*net.UnixListener]bool
@@ -138,7 +140,9 @@ func (s *Server) prepare() {
 		s.listeners = map[*net.UnixListener]bool{}
 		s.sessions = map[*Session]bool{}
 		s.users = map[uint32]*user{}
+		s.stopping = make(chan struct{})
 		s.refusing = make(chan struct{}, mostRefusals)
+		s.holding = make(chan struct{}, mostHeld)
 		s.empty = make(chan struct{})
 	})
 }
