@@ -77,17 +77,26 @@ const recordPause = 20 * time.Millisecond
 func (h *historian) run(ctx context.Context, w *irq.Watcher) {
 	defer w.Close()
 	w.Pace(recordPause)
+	var last uint64
+	defer func() { // what happened within the last pause
+		h.ring.Read(last, func(e irq.Event) bool { h.record(e); return true })
+	}()
 	for {
 		e, lost, err := w.Next(ctx)
 		if err != nil {
 			return
 		}
+		last = max(last, e.Sequence)
 		if lost > 0 {
 			h.log.Warn("history missed events", "lost", lost)
 		}
-		if err := h.Add(e); err != nil {
-			h.log.Error("write history", "err", err)
-		}
+		h.record(e)
+	}
+}
+
+func (h *historian) record(e irq.Event) {
+	if err := h.Add(e); err != nil {
+		h.log.Error("write history", "err", err)
 	}
 }
 
