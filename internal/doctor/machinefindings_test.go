@@ -238,6 +238,14 @@ func TestVectorExhaustion(t *testing.T) {
 			CPUs: []vectormap.CPU{{Number: 0, Online: true, Available: vectormap.Unknown, Allocated: 199}, {Number: 1, Online: true, Available: vectormap.Unknown, Allocated: 20}}}
 		expect(t, Examine(in), id, "notice: CPU 0: probably no vector is left there").mentions(t, "199 interrupts")
 	})
+	t.Run("in use is known, free is not", func(t *testing.T) {
+		in := scene{tree: healthy}.input(t)
+		in.Map = &vectormap.Map{Method: vectormap.MethodBPF, Global: vectormap.Global{Online: 1, Available: vectormap.Unknown, Reserved: vectormap.Unknown, Allocated: 19},
+			CPUs: []vectormap.CPU{{Number: 0, Online: true, Available: vectormap.Unknown, Allocated: 19}}}
+		expect(t, Examine(in), id)
+		in.Map.CPUs[0].Allocated = 199
+		expect(t, Examine(in), id, "notice: CPU 0: probably no vector is left there").mentions(t, "199 interrupts")
+	})
 	t.Run("other architectures have no such limit", func(t *testing.T) {
 		in := scene{tree: strings.Replace(healthy, "x86_64", "aarch64", 1)}.input(t)
 		in.Map = vectors(0, 0)

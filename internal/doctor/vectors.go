@@ -27,7 +27,12 @@ func lookVectors(x *exam) string {
 			x.unsee("how full the CPUs' vectors are", firstOf(x.MapWhy, "no map of the vectors was read"), "run it as root on the live machine")
 		}
 	case x.Map.Exact():
-		x.exactMap()
+		if x.Map.Global.Available == vectormap.Unknown {
+			x.inferredMap() // who has which vector is known, and not how many more there are
+			x.whyInferred()
+		} else {
+			x.exactMap()
+		}
 		looked = append(looked, fmt.Sprintf("the vectors of %s (%s)", plural(x.Map.Global.Online, "CPU"), x.Map.Method))
 	default:
 		x.inferredMap()
@@ -57,12 +62,12 @@ func (x *exam) exactMap() {
 	case capacity > 0 && 20*g.Available < capacity:
 		x.addFull(Notice, nil, fmt.Sprintf("Only %d of %d CPU vectors are free", g.Available, capacity), "The machine is close to the end of its vectors. A device with many queues, or one with many virtual functions, will not get all it asks for.")
 	}
-	if g.Available >= 0 && g.Reserved > g.Available {
+	if g.Reserved > g.Available {
 		x.addFull(Warning, nil, fmt.Sprintf("%d interrupts are promised a vector and only %d are free", g.Reserved, g.Available), "Allocated interrupts take their vector when they are started. Not all of these can be: a request will fail with ENOSPC.")
 	}
 }
 
-// inferredMap counts effective affinities. It is an upper bound, so only a count that leaves no doubt is reported.
+// inferredMap counts effective affinities, or the vectors in use. It is not known how many are free, so only a count that leaves no doubt is reported.
 func (x *exam) inferredMap() {
 	if !x.isX86() {
 		return
@@ -111,7 +116,9 @@ func (x *exam) fullEvidence(full []int) (all []Evidence) {
 	from := "vectors (" + string(x.Map.Method) + ")"
 	if x.Map.Exact() {
 		g := x.Map.Global
-		all = append(all, Evidence{From: from, Value: fmt.Sprintf("%d in use, %d free, %d promised on %s", g.Allocated, g.Available, g.Reserved, plural(g.Online, "CPU"))})
+		if g.Available != vectormap.Unknown {
+			all = append(all, Evidence{From: from, Value: fmt.Sprintf("%d in use, %d free, %d promised on %s", g.Allocated, g.Available, g.Reserved, plural(g.Online, "CPU"))})
+		}
 	}
 	for i, n := range full {
 		if i == 4 {
