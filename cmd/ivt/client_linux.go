@@ -50,6 +50,15 @@ func (a *app) dialIfThere(ctx context.Context) (*ivt.Client, error) {
 	return c, daemonError(err)
 }
 
+// dialIfAllowed is for what shows the kernel's side to who may not talk to ivtd, too: denied says why not.
+func (a *app) dialIfAllowed(ctx context.Context) (c *ivt.Client, denied *irq.Error, err error) {
+	c, err = a.dialIfThere(ctx)
+	if errors.As(err, &denied) && denied.Code == irq.ErrAccessDenied {
+		return nil, denied, nil
+	}
+	return c, nil, err
+}
+
 func missing(socket string) bool {
 	_, err := os.Stat(socket)
 	return filepath.IsAbs(socket) && errors.Is(err, fs.ErrNotExist)

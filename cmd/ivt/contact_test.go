@@ -100,13 +100,23 @@ func TestFirstContact(t *testing.T) {
 	if err := errors.Join(os.Chmod(b.dir, 0o755), os.Chmod(b.dir+"/s", 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	c := b.command()
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	var errs bytes.Buffer
-	c.Stderr = &errs
-	out, err := c.Output()
-	if err != nil || errs.Len() > 0 {
-		t.Errorf("without permission: %v, %s", err, errs.String())
+	asNobody := func(args ...string) (out, errs string) {
+		c := b.command(args...)
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		var said bytes.Buffer
+		c.Stderr = &said
+		text, err := c.Output()
+		if err != nil {
+			t.Errorf("without permission: %v, %s", err, said.String())
+		}
+		return string(text), said.String()
 	}
-	says("without permission", string(out), "is here, and does not let you in: the socket "+b.dir+"/s", "an ivtd of your own")
+	out, errs := asNobody()
+	says("without permission", out, "is here, and does not let you in: the socket "+b.dir+"/s", "an ivtd of your own")
+	if errs != "" {
+		t.Errorf("without permission it complains: %s", errs)
+	}
+	if out, errs := asNobody("list"); !strings.Contains(out, "irq:") || !strings.Contains(out+errs, "the socket "+b.dir+"/s") {
+		t.Errorf("the list without permission:\n%s%s", out, errs)
+	}
 }

@@ -93,14 +93,18 @@ func (a *app) picture(c *cobra.Command, parts host.Parts, source string) (*pictu
 		return nil, err
 	}
 	defer root.Close()
-	client, err := a.dialIfThere(c.Context())
+	client, denied, err := a.dialIfAllowed(c.Context())
 	if err != nil {
 		return nil, err
 	}
 	if client != nil {
 		defer client.Close()
 	}
-	return picture.Take(c.Context(), picture.From{Root: root, Client: client, Parts: parts, Source: source})
+	p, err := picture.Take(c.Context(), picture.From{Root: root, Client: client, Parts: parts, Source: source})
+	if err == nil && denied != nil {
+		p.Blind = append(p.Blind, host.Blind{What: picture.Ours, Why: denied.Detail, Cure: strings.Join(denied.Remedies, ", or ")})
+	}
+	return p, err
 }
 
 // choose applies target and filter. A target is a source or vector of either side, or what ivt who takes.

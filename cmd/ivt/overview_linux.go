@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -21,9 +20,8 @@ func (a *app) overview(ctx context.Context) error {
 		return err
 	}
 	defer root.Close()
-	client, err := a.dialIfThere(ctx)
-	var denied *irq.Error // where things stand is shown to who may not talk to ivtd, too
-	if err != nil && (!errors.As(err, &denied) || denied.Code != irq.ErrAccessDenied) {
+	client, denied, err := a.dialIfAllowed(ctx)
+	if err != nil {
 		return err
 	}
 	if client != nil {
