@@ -30,7 +30,7 @@ func (b bound) receive(ctx context.Context, method string, in, out any, alone bo
 	for tries := (attempts{}); ; {
 		s, done, err := b.session(ctx, alone)
 		if err != nil {
-			return nil, err
+			return nil, instead(err, method)
 		}
 		if b.of != "" && s.registry != b.of {
 			done(false)
@@ -59,7 +59,7 @@ func (b bound) receive(ctx context.Context, method string, in, out any, alone bo
 func (b bound) more(ctx context.Context, method string, in any) (replies, error) {
 	s, err := b.dial(ctx)
 	if err != nil {
-		return nil, err
+		return nil, instead(err, method)
 	}
 	if b.of != "" && s.registry != b.of {
 		s.Close()
@@ -71,6 +71,15 @@ func (b bound) more(ctx context.Context, method string, in any) (replies, error)
 		return nil, translate(ctx, method, err)
 	}
 	return &stream{ctx: ctx, method: method, session: s, replies: r}, nil
+}
+
+// instead makes a refusal to say who answers the refusal of the call.
+func instead(err error, method string) error {
+	var refusal *irq.Error
+	if errors.As(err, &refusal) && refusal.Operation == operation("Status") {
+		refusal.Operation = operation(method)
+	}
+	return err
 }
 
 // parameters are those of one try.

@@ -33,7 +33,8 @@ type session struct {
 
 func newTransport(path, why string) (transport, error) { return &wire{path: path, why: why}, nil }
 
-// dial makes a session, and asks who answers.
+// dial makes a session, and asks who answers. Whoever is refused that is refused what he asks for: what an unknown registry
+// grants could not be told from what another one has.
 func (w *wire) dial(ctx context.Context) (*session, error) {
 	for tries := (attempts{}); ; {
 		c, err := w.reach(ctx)
@@ -46,10 +47,13 @@ func (w *wire) dial(ctx context.Context) (*session, error) {
 		case err == nil:
 			d.Close()
 			return &session{c, status.Instance}, nil
-		case !broken:
-			return &session{c, ""}, nil // it does not say
+		case errors.Is(err, irq.ErrNotSupported):
+			return &session{c, ""}, nil // of a version that does not say
 		}
 		c.Close()
+		if !broken {
+			return nil, err
+		}
 		if !brokeOff(ctx, err) || !tries.another(ctx) {
 			return nil, err
 		}
