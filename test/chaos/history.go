@@ -89,6 +89,10 @@ func (h *history) read(l life) {
 	}
 }
 
+// poorTries is how often a call of a client without descriptors may have been granted before an answer reached it. There can be
+// more, ever later; that they all show on the same vector within one call was not seen.
+const poorTries = 4
+
 func (h *history) connect(l life, e entry) {
 	s := step{grant: e.grant, pid: l.pid}
 	end := e.end
@@ -111,8 +115,11 @@ func (h *history) connect(l life, e entry) {
 	}
 	// What was granted when the session broke, and nobody was told, is taken back before the call is made again.
 	again := step{perhaps, e.grant | 1<<63, l.pid}
-	if l.poor {
-		h.add(e.vector, again, e.call, end)
+	if l.poor { // whose sessions break without a gap, one try after the other
+		for n := range uint64(poorTries) {
+			again.grant = e.grant | 1<<63 | (0x4000+n)<<48
+			h.add(e.vector, again, e.call, end)
+		}
 	}
 	for n, g := range h.gaps {
 		if again.grant = e.grant | 1<<63 | uint64(n+1)<<48; g.meets(e.call, end) {
