@@ -23,21 +23,32 @@ var listRows = []row{
 	{"an empty Go program, to lsirq: the least there is in Go", goal{}, func(b *bench) (ours, peer sample, err error) {
 		return b.programs("", "./bench/start/empty")
 	}},
+	{"a Go program that copies /proc/interrupts, to lsirq", goal{}, func(b *bench) (ours, peer sample, err error) {
+		return b.programs("", "./bench/start/copy")
+	}},
 	{"a command of cobra that does nothing, to lsirq", goal{}, func(b *bench) (ours, peer sample, err error) {
 		return b.programs("", "./bench/start/cobra")
 	}},
+	{"ivt list, 300 irqs on 96 CPUs, to lsirq", atMost(1), func(b *bench) (ours, peer sample, err error) {
+		return b.table(96, 300)
+	}},
 	{"ivt list, 1,052 irqs on 1,152 CPUs, to lsirq", atMost(0.2), func(b *bench) (ours, peer sample, err error) {
 		b.rounds = min(b.rounds, 5)
-		dir, err := b.folder()
-		if err != nil {
-			return nil, nil, err
-		}
-		table := filepath.Join(dir, "interrupts")
-		if err := os.WriteFile(table, largeTable(1152, 1052), 0o600); err != nil {
-			return nil, nil, err
-		}
-		return b.programs(table, "./cmd/ivt", "list")
+		return b.table(1152, 1052)
 	}},
+}
+
+// table compares ivt list with lsirq on a machine of that size.
+func (b *bench) table(cpus, irqs int) (ours, peer sample, err error) {
+	dir, err := b.folder()
+	if err != nil {
+		return nil, nil, err
+	}
+	table := filepath.Join(dir, "interrupts")
+	if err := os.WriteFile(table, largeTable(cpus, irqs), 0o600); err != nil {
+		return nil, nil, err
+	}
+	return b.programs(table, "./cmd/ivt", "list")
 }
 
 // programs compares a program of ours with lsirq. A table is bound over /proc/interrupts, for both, and for nobody else.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,11 +63,14 @@ func listParts(f picture.Filter) host.Parts {
 }
 
 func (a *app) list(c *cobra.Command, target string, f picture.Filter, rows bool) error {
-	p, err := a.picture(c, listParts(f), "")
+	p, denied, err := a.picture(c.Context(), listParts(f))
 	if err != nil {
 		return err
 	}
 	chosen, err := choose(p, target, f)
+	if denied != nil && errors.Is(err, irq.ErrNoSuchDevice) {
+		return denied // what the kernel does not know may be ivtd's
+	}
 	if err != nil {
 		return err
 	}
@@ -86,29 +92,32 @@ func (a *app) list(c *cobra.Command, target string, f picture.Filter, rows bool)
 	return nil
 }
 
-// picture reads this machine with ivtd's vectors, or a saved one.
-func (a *app) picture(c *cobra.Command, parts host.Parts, source string) (*picture.Picture, error) {
+// picture reads this machine with ivtd's vectors, or a saved one. denied says why ivtd's are not in it.
+func (a *app) picture(ctx context.Context, parts host.Parts) (p *picture.Picture, denied *irq.Error, err error) {
 	root, err := a.machine()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer root.Close()
-	client, denied, err := a.dialIfAllowed(c.Context())
+	client, denied, err := a.dialIfAllowed(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if client != nil {
 		defer client.Close()
 	}
-	p, err := picture.Take(c.Context(), picture.From{Root: root, Client: client, Parts: parts, Source: source})
+	p, err = picture.Take(ctx, picture.From{Root: root, Client: client, Parts: parts})
 	if err == nil && denied != nil {
-		p.Blind = append(p.Blind, host.Blind{What: picture.Ours, Why: denied.Detail, Cure: strings.Join(denied.Remedies, ", or ")})
+		p.Blind = append(p.Blind, unseen(denied))
 	}
-	return p, err
+	return p, denied, err
 }
 
 // choose applies target and filter. A target is a source or vector of either side, or what ivt who takes.
 func choose(p *picture.Picture, target string, f picture.Filter) ([]picture.Row, error) {
+	if target == "" && f == (picture.Filter{CPU: -1}) {
+		return p.Rows, nil
+	}
 	var numbers []int
 	named := func(r *picture.Row) bool {
 		return r.Source == target || r.Name == target || strings.HasPrefix(r.Name, target+"/") || slices.Contains(r.Aliases, target)
@@ -140,10 +149,10 @@ func (a *app) showRows(rows []picture.Row) error {
 		r := &rows[i]
 		number, total, device := "", "", r.Device
 		if r.IRQ != 0 || r.Timer {
-			number = fmt.Sprint(r.IRQ)
+			number = strconv.Itoa(r.IRQ)
 		}
 		if r.Total != nil {
-			total = fmt.Sprint(*r.Total)
+			total = strconv.FormatUint(*r.Total, 10)
 		}
 		if strings.HasPrefix(r.Name, device) {
 			device = ""

@@ -40,7 +40,7 @@ func Take(ctx context.Context, f From) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Picture{Taken: m.Taken, Machine: m, Blind: m.Blind}
+	p := &Picture{Taken: m.Taken, Machine: m, Blind: m.Blind, Rows: make([]Row, 0, len(m.IRQs))}
 	if p.Taken.IsZero() {
 		p.Taken = time.Now()
 	}

@@ -45,11 +45,24 @@ func Clip(s string, n int) string {
 }
 
 func harmless(s string) bool {
+	if printable(s) {
+		return true
+	}
 	if !utf8.ValidString(s) {
 		return false
 	}
 	for _, r := range s {
 		if dangerous(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// printable reports whether s is of ASCII's visible characters and blanks alone, as nearly all that is shown.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
 			return false
 		}
 	}

@@ -1,8 +1,7 @@
 package term
 
 import (
-	"io"
-	"strings"
+	"bytes"
 	"unicode/utf8"
 )
 
@@ -47,33 +46,48 @@ func (t *Table) Write(o Output) error {
 	for i, c := range t.Columns {
 		heads[i] = c.Head
 	}
-	var b strings.Builder
-	b.WriteString(o.Style(Bold, t.line(heads, width)) + "\n")
-	for i, row := range t.rows {
-		b.WriteString(o.Style(t.styles[i], t.line(row, width)) + "\n")
+	var text, line []byte
+	for i := -1; i < len(t.rows); i++ {
+		row, style := heads, Bold
+		if i >= 0 {
+			row, style = t.rows[i], t.styles[i]
+		}
+		line = t.line(line[:0], row, width)
+		if style != "" && o.Colour {
+			line = append(line[:0], o.Style(style, string(line))...)
+		}
+		text = append(append(text, line...), '\n')
 	}
-	_, err := io.WriteString(o, b.String())
+	_, err := o.Write(text)
 	return err
 }
 
-func (t *Table) line(cells []string, width []int) string {
-	var b strings.Builder
+// line appends a row to b, without blanks at its end.
+func (t *Table) line(b []byte, cells []string, width []int) []byte {
+	start := len(b)
 	for i, cell := range cells {
 		if width[i] == 0 {
 			continue
 		}
-		if b.Len() > 0 {
-			b.WriteString("  ")
+		if len(b) > start {
+			b = append(b, "  "...)
 		}
 		cell = clip(cell, width[i])
-		pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
+		pad := width[i] - utf8.RuneCountInString(cell)
 		if t.Columns[i].Right {
-			b.WriteString(pad + cell)
+			b = append(blanks(b, pad), cell...)
 		} else {
-			b.WriteString(cell + pad)
+			b = blanks(append(b, cell...), pad)
 		}
 	}
-	return strings.TrimRight(b.String(), " ")
+	return append(b[:start], bytes.TrimRight(b[start:], " ")...)
+}
+
+func blanks(b []byte, n int) []byte {
+	for range n {
+		b = append(b, ' ')
+	}
+	return b
 }
 
 // widths returns the width of each column; 0 for one that is empty in every row.
