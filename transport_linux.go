@@ -71,8 +71,8 @@ func (w *wire) reach(ctx context.Context) (*varlink.Conn, error) {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("%w at %s (%s): start one with ivtd, or sudo systemctl start ivtd: %w", ErrNoDaemon, w.path, w.why, err)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, &irq.Error{Code: irq.ErrAccessDenied, Operation: "connect", Reason: irq.ReasonDenied, Err: err,
-			Detail: "the socket " + w.path + " does not let this user in", Remedies: []string{"ls -l " + w.path, "run your own ivtd, and use --user"}}
+		return nil, &irq.Error{Code: irq.ErrAccessDenied, Operation: "call ivtd", Reason: irq.ReasonDenied, Err: err,
+			Detail: "the socket " + w.path + " does not let this user in", Remedies: []string{"ls -l " + w.path + "   says whom it lets in", "run your own ivtd, and use --user"}}
 	}
 	return nil, err
 }

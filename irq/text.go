@@ -10,14 +10,8 @@ import (
 // Error returns one line: what was tried, the code, why, who holds it. Foreign text in it is harmless.
 func (e *Error) Error() string {
 	var b strings.Builder
-	if e.Operation != "" {
-		b.WriteString(shown(e.Operation) + " ")
-	}
-	if subject := e.Subject(); subject != "" {
-		b.WriteString(subject)
-	}
-	if b.Len() > 0 {
-		b.WriteString(": ")
+	if tried := strings.TrimSpace(shown(e.Operation) + " " + e.Subject()); tried != "" {
+		b.WriteString(tried + ": ")
 	}
 	fmt.Fprintf(&b, "%d %s", uint32(e.Code), e.Code.Name())
 	if e.Detail != "" {

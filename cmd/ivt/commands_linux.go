@@ -3,12 +3,7 @@ package main
 import "github.com/ivtd/ivt/internal/host"
 
 // machine opens what --root names: this machine by default.
-func (a *app) machine() (*host.Root, error) {
-	if a.root == "-" {
-		return host.Open("-")
-	}
-	return host.Open(a.root)
-}
+func (a *app) machine() (*host.Root, error) { return host.Open(a.root) }
 
 // systemCommands are those of a system with a kernel to look at.
 var systemCommands = []named{

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -94,29 +95,104 @@ func TestFirstContact(t *testing.T) {
 	nowhere := &workbench{t, b.dir + "/elsewhere"}
 	says("without", nowhere.onTerminal(), "not running here; what only looks works without it", "start the daemon")
 
+	out, errs, _ := newLockedOut(t, b).ivt()
+	says("without permission", out, "is here, and does not let you in: the socket "+b.dir+"/s", "an ivtd of your own")
+	if errs != "" {
+		t.Errorf("without permission it complains: %s", errs)
+	}
+}
+
+// A lockedOut is a user whom the socket of a workbench's ivtd does not let in.
+type lockedOut struct{ *workbench }
+
+func newLockedOut(t *testing.T, b *workbench) lockedOut {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("who may not talk to ivtd is another user; try: as root")
 	}
 	if err := errors.Join(os.Chmod(b.dir, 0o755), os.Chmod(b.dir+"/s", 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	asNobody := func(args ...string) (out, errs string) {
-		c := b.command(args...)
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		var said bytes.Buffer
-		c.Stderr = &said
-		text, err := c.Output()
-		if err != nil {
-			t.Errorf("without permission: %v, %s", err, said.String())
+	return lockedOut{b}
+}
+
+func (l lockedOut) ivt(args ...string) (out, errs string, status int) {
+	l.t.Helper()
+	c := l.command(args...)
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	var o, e bytes.Buffer
+	c.Stdout, c.Stderr = &o, &e
+	var exit *exec.ExitError
+	if err := c.Run(); err != nil && !errors.As(err, &exit) {
+		l.t.Fatal(err)
+	}
+	return o.String(), e.String(), c.ProcessState.ExitCode()
+}
+
+// TestWhoIsLockedOutSeesTheKernelsSide: what can be known without ivtd is shown, what is missing is said, and with what would
+// reveal it.
+func TestWhoIsLockedOutSeesTheKernelsSide(t *testing.T) {
+	b := newWorkbench(t)
+	l := newLockedOut(t, b)
+	number := anIRQ(t)
+	const nothing = "pci:fffe:00:00.0/msix/0"
+	for _, row := range []struct {
+		name   string
+		args   []string
+		status int
+		says   string // on standard output
+		blind  bool   // and standard error says what is missing
+	}{
+		{"the list", []string{"list"}, 0, "irq:", true},
+		{"a list of what may be ivtd's", []string{"list", "soft:demo"}, 5, "", false},
+		{"an interrupt of the kernel's", []string{"who", "irq:" + number}, 0, "held by  kernel driver", false},
+		{"all about it", []string{"show", "irq:" + number}, 0, "handlers", true},
+		{"what only ivtd knows", []string{"who", "soft:demo/1"}, 5, "", false},
+		{"all about what only ivtd knows", []string{"show", "soft:demo/1"}, 5, "", false},
+		{"a device that nobody sees", []string{"who", nothing}, 5, "", false},
+	} {
+		out, errs, status := l.ivt(row.args...)
+		why := "the socket " + b.dir + "/s does not let this user in"
+		if status != row.status || !strings.Contains(out, row.says) || (row.blind || status == 5) != strings.Contains(errs, why) {
+			t.Errorf("%s: status %d, want %d with %q\n%s%s", row.name, status, row.status, row.says, out, errs)
 		}
-		return string(text), said.String()
+		if row.blind && !strings.Contains(errs, "not seen: vectors that ivtd hands out: "+why+"; ls -l ") {
+			t.Errorf("%s: it does not say what is missing: %s", row.name, errs)
+		}
 	}
-	out, errs := asNobody()
-	says("without permission", out, "is here, and does not let you in: the socket "+b.dir+"/s", "an ivtd of your own")
-	if errs != "" {
-		t.Errorf("without permission it complains: %s", errs)
+}
+
+// TestWhoIsLockedOutIsToldOfAHolder: the kernel names its own, and where it names nobody that is no "nobody holds it".
+func TestWhoIsLockedOutIsToldOfAHolder(t *testing.T) {
+	b := newWorkbench(t)
+	l := newLockedOut(t, b)
+	held, free := aDevicesVectors(t)
+	if out, errs, status := l.ivt("who", held); status != 0 || !strings.Contains(out, "held by  kernel driver") {
+		t.Errorf("held: status %d\n%s%s", status, out, errs)
 	}
-	if out, errs := asNobody("list"); !strings.Contains(out, "irq:") || !strings.Contains(out+errs, "the socket "+b.dir+"/s") {
-		t.Errorf("the list without permission:\n%s%s", out, errs)
+	out, errs, status := l.ivt("who", free)
+	if status != 5 || !strings.Contains(out, "the kernel names nobody") || strings.Contains(out, "nobody holds it") || !strings.Contains(errs, "not seen: vectors that ivtd hands out") {
+		t.Errorf("free: status %d\n%s%s", status, out, errs)
 	}
+	if out, _, status := l.ivt("--json", "who", free); status != 5 || !strings.Contains(out, `{"what":"vectors that ivtd hands out","why":"the socket `) {
+		t.Errorf("as JSON: status %d, %s", status, out)
+	}
+}
+
+// aDevicesVectors are one vector that a driver of the kernel's has, and one of the same device that nobody has.
+func aDevicesVectors(t *testing.T) (held, free string) {
+	t.Helper()
+	found, err := filepath.Glob("/sys/bus/pci/devices/*/msi_irqs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range found {
+		device := "pci:" + filepath.Base(filepath.Dir(dir))
+		b := &workbench{t, t.TempDir()}
+		if out, _, status := b.ivt("who", device+"/msix/0"); status == 0 && strings.Contains(out, "kernel driver") {
+			return device + "/msix/0", device + "/msix/2047"
+		}
+	}
+	t.Skip("no device of this machine has MSI-X; try: in a virtual machine")
+	return "", ""
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/ivtd/ivt/irq"
 )
 
-// The exit statuses, as the manual lists them.
+// The exit statuses, as ivt --help lists them.
 const (
 	exitDone        = 0
 	exitNo          = 1
-	exitUsage       = 2 // or 87
+	exitUsage       = 2 // or 87, 50
 	exitTaken       = 3 // 763, 764, 170
 	exitGone        = 4 // 433, 1167
 	exitDenied      = 5

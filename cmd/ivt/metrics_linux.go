@@ -27,7 +27,7 @@ textfile collector wants it: run it from a timer. ivtd itself serves its own wit
 			if perCPU {
 				parts |= host.PartCounts
 			}
-			p, err := a.picture(c, parts, "")
+			p, _, err := a.picture(c.Context(), parts)
 			if err != nil {
 				return err
 			}

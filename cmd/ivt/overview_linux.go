@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ivtd/ivt"
@@ -15,19 +17,7 @@ import (
 
 // overview is ivt without a command: where things stand, what to try next.
 func (a *app) overview(ctx context.Context) error {
-	root, err := a.machine()
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	client, denied, err := a.dialIfAllowed(ctx)
-	if err != nil {
-		return err
-	}
-	if client != nil {
-		defer client.Close()
-	}
-	p, err := picture.Take(ctx, picture.From{Root: root, Client: client, Parts: host.PartList})
+	p, denied, err := a.picture(ctx, host.PartList)
 	if err != nil {
 		return err
 	}
@@ -97,8 +87,8 @@ func (a *app) printSummary(p *picture.Picture, s summary) {
 	if d := s.Daemon; d != nil {
 		fmt.Fprintf(o, "%s    pid %d since %s, version %s\n", o.Style(term.Bold, "ivtd"), d.PID, d.Since.Local().Format(time.DateTime), term.Safe(d.Version))
 		fmt.Fprintf(o, "        %d vectors, %d held, %d waiting\n", s.Vectors, s.Held, s.Waiting)
-		for name, n := range s.Refusals {
-			fmt.Fprintf(o, "        refused %d times: %s (ivt history, ivt explain %s)\n", n, term.Safe(name), term.Safe(name))
+		for _, name := range slices.Sorted(maps.Keys(s.Refusals)) {
+			fmt.Fprintf(o, "        refused: %s, %d times (ivt history, ivt explain %s)\n", term.Safe(name), s.Refusals[name], term.Safe(name))
 		}
 		if s.Storms+s.Unavailable > 0 {
 			fmt.Fprintf(o, "        %s\n", o.Style(term.Red, fmt.Sprintf("%d in a storm, %d unavailable: ivt list", s.Storms, s.Unavailable)))

@@ -20,6 +20,7 @@ type shown struct {
 	Ours    *irq.Info   `json:"ivtd,omitempty"`
 	Kernel  *host.IRQ   `json:"kernel,omitempty"`
 	History []irq.Event `json:"history,omitempty"`
+	Blind   *host.Blind `json:"blind,omitempty"` // why ivtd's side is missing
 }
 
 func (a *app) showCommand() *cobra.Command {
@@ -39,12 +40,16 @@ func (a *app) show(c *cobra.Command, name string) error {
 		return err
 	}
 	s := shown{Vector: v.String()}
-	client, err := a.dialIfThere(c.Context())
+	client, denied, err := a.dialIfAllowed(c.Context())
 	if err != nil {
 		return err
 	}
 	var refusal error
-	if client != nil {
+	switch {
+	case denied != nil:
+		b := unseen(denied)
+		s.Blind, refusal = &b, denied
+	case client != nil:
 		defer client.Close()
 		refusal = a.showOurs(c, client, &s)
 	}
@@ -62,6 +67,9 @@ func (a *app) show(c *cobra.Command, name string) error {
 		return a.document(s)
 	}
 	a.printShown(&s)
+	if s.Blind != nil {
+		a.showBlind([]host.Blind{*s.Blind})
+	}
 	return nil
 }
 
@@ -182,7 +190,7 @@ func (a *app) printIRQ(q *host.IRQ, row func(string, string, ...any)) {
 	if f := q.Affinity; f != nil {
 		row("asked CPUs", "%s", f.Asked)
 		row("effective", "%s", f.Effective)
-		row("managed", "%s by the kernel, settable: %s", f.Managed, f.Settable)
+		row("managed", "by the kernel: %s; settable: %s", f.Managed, f.Settable)
 		if f.Node >= 0 {
 			row("NUMA node", "%d", f.Node)
 		}

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/ivtd/ivt/internal/host"
 	"github.com/ivtd/ivt/internal/term"
+	"github.com/ivtd/ivt/irq"
 )
 
 func (a *app) whoCommand() *cobra.Command {
@@ -19,7 +22,8 @@ func (a *app) whoCommand() *cobra.Command {
 		Short:   "who holds it; exit status 1 if nobody does",
 		Long: `Who says who holds a target: a vector (pci:0000:3b:00.0/msix/2, soft:demo/3, irq:36), an irq number, a PCI
 address, a /dev path (/dev/vfio/12: which process makes it busy), a network interface or its queue (eth0, eth0/rx-3),
-a block device, a GPIO line by name or gpiochip0/17, a pid, a unit.`,
+a block device, a GPIO line by name or gpiochip0/17, a pid, a unit. Whom ivtd's socket does not let in is told what the
+kernel knows; exit status 5 if that is no holder, since ivtd may know of one.`,
 		Example: "  ivt who 36\n  ivt who eth0\n  ivt who /dev/vfio/12\n  ivt who soft:demo/3",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -29,37 +33,45 @@ a block device, a GPIO line by name or gpiochip0/17, a pid, a unit.`,
 }
 
 func (a *app) who(c *cobra.Command, target string) error {
-	answer, err := a.answer(c, target)
+	answer, denied, err := a.answer(c.Context(), target)
 	if err != nil {
 		return err
 	}
 	if a.json {
 		err = a.document(answer)
 	} else {
-		err = a.showAnswer(answer)
+		a.showAnswer(answer, denied)
 	}
-	if err == nil && !answer.Held() {
-		return errNobody
+	switch {
+	case err != nil || answer.Held():
+		return err
+	case denied != nil: // ivtd may know of a holder
+		return statusError{status: exitDenied}
 	}
-	return err
+	return errNobody
 }
 
-// answer asks ivtd for the vectors that it hands out, the kernel for all others.
-func (a *app) answer(c *cobra.Command, target string) (*host.Answer, error) {
-	if a.root == "" {
-		if answer, ok, err := a.askDaemon(c.Context(), target); ok || err != nil {
-			return answer, err
-		}
+// answer asks ivtd for the vectors that it hands out, the kernel for all others, and for all if ivtd denied the caller.
+func (a *app) answer(ctx context.Context, target string) (answer *host.Answer, denied *irq.Error, err error) {
+	if answer, denied, err = a.askDaemon(ctx, target); answer != nil || err != nil {
+		return answer, nil, err
 	}
 	root, err := a.machine()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer root.Close()
-	return root.Who(c.Context(), target)
+	answer, err = root.Who(ctx, target)
+	switch {
+	case denied != nil && errors.Is(err, irq.ErrNoSuchDevice):
+		return nil, nil, denied // what the kernel does not know may be ivtd's
+	case denied != nil && err == nil:
+		answer.Blind = append(answer.Blind, unseen(denied))
+	}
+	return answer, denied, err
 }
 
-func (a *app) showAnswer(w *host.Answer) error {
+func (a *app) showAnswer(w *host.Answer, denied *irq.Error) {
 	o := a.out
 	subject := w.Subject
 	if subject == "" {
@@ -75,7 +87,11 @@ func (a *app) showAnswer(w *host.Answer) error {
 			fmt.Fprintf(o, "           %s\n", term.Safe(h.Cure))
 		}
 	}
-	if !w.Held() {
+	switch {
+	case w.Held():
+	case denied != nil:
+		fmt.Fprintln(o, "  the kernel names nobody")
+	default:
 		fmt.Fprintln(o, "  nobody holds it")
 	}
 	if len(w.IRQs) > 0 {
@@ -90,7 +106,6 @@ func (a *app) showAnswer(w *host.Answer) error {
 	if !w.Held() {
 		a.showBlind(w.Blind) // what could hide a holder; who has one need not know
 	}
-	return nil
 }
 
 func holderText(h host.Holder) string {

@@ -70,7 +70,7 @@ func openDirectory(name string) (*Root, error) {
 		dir.Close()
 		detail := "it has no proc/interrupts, so it is no machine"
 		if _, err := os.Stat(name + "/interrupts"); err == nil {
-			detail = "it is a copy of /proc; name the directory above it"
+			detail = "it is a copy of /proc, or of a file of it; name the directory above /proc, or the file"
 		}
 		return nil, openError(name, detail, err)
 	}

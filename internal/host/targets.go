@@ -126,8 +126,8 @@ func (w *inquiry) schemed(target string) (bool, error) {
 	if device, ok := strings.CutPrefix(target, "gpio:"); ok {
 		return w.gpioChip(device)
 	}
-	if strings.HasPrefix(target, "soft:") {
-		return true, w.unknown(target, "doorbells are ivtd's own, the kernel does not know them", "ivt show "+target+" asks the daemon")
+	if source, _, _ := strings.Cut(target, "/"); strings.HasPrefix(source, "soft:") {
+		return true, w.unknown(target, "doorbells are ivtd's own, the kernel does not know them", "ivt list "+source+" asks the daemon")
 	}
 	name, _ := strings.CutPrefix(target, "uio:")
 	name, _, _ = strings.Cut(name, "/")
