@@ -89,7 +89,7 @@ func (o *options) attend(c daemon.Config, w worker, log *slog.Logger, listeners 
 	c.Load, c.Owner, c.Log, c.Version, c.Host = o.load, os.Geteuid(), log, version.String(), daemon.HostOf(root)
 	if o.places.History != "" {
 		h := history.Open(o.places.History, history.Limits{}, log)
-		c.History, c.After = h, h.Last()
+		c.History, c.After = h, h.Last
 	}
 	s, err := daemon.New(c)
 	if err != nil {

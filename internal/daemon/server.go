@@ -34,9 +34,10 @@ type Config struct {
 	Clock    irq.Clock   // default: the system's
 	Instance string      // identity of the registry; default random
 	History  History     // default: a ring in memory, as long as the policy says
-	After    uint64      // events are numbered from here on, if the store has no higher number
-	Check    bool        // hold every reply against the interface, for tests
-	Sessions int         // most sessions at once; default 16384
+	// After tells the number after which events are numbered, where the store has none; default 0. It may take its time.
+	After    func() uint64
+	Check    bool // hold every reply against the interface, for tests
+	Sessions int  // most sessions at once; default 16384
 }
 
 // Host tells who holds vectors that no source of ivtd has: the kernel's.
@@ -115,8 +116,8 @@ func New(c Config) (*Server, error) {
 
 // registryConfig goes on where a former worker ended.
 func (s *Server) registryConfig(c irq.Config) irq.Config {
-	c.Sequence = s.config.After
 	if s.config.Store == nil {
+		c.Sequence = s.config.After()
 		return c
 	}
 	s.keeping = newKeeping(s.config.Store, s.config.Left, s.log)
@@ -125,7 +126,10 @@ func (s *Server) registryConfig(c irq.Config) irq.Config {
 	}
 	sequence := s.keeping.global(globalSequence)
 	c.Instance = s.config.Store.Memory().Instance()
-	c.Sequence, c.Serial, c.Turn = max(c.Sequence, sequence.Load()), s.keeping.global(globalSerial).Load(), s.keeping.global(globalTurn).Load()
+	c.Sequence, c.Serial, c.Turn = sequence.Load(), s.keeping.global(globalSerial).Load(), s.keeping.global(globalTurn).Load()
+	if c.Sequence == 0 { // otherwise a former worker has asked, and gone on from there
+		c.Sequence = s.config.After()
+	}
 	c.Mark = sequence.Store
 	return c
 }
@@ -162,6 +166,9 @@ func (c Config) filled() Config {
 	}
 	if c.Root == "" {
 		c.Root = "/"
+	}
+	if c.After == nil {
+		c.After = func() uint64 { return 0 }
 	}
 	if c.Sessions == 0 {
 		c.Sessions = 16384

@@ -50,10 +50,12 @@ func whole(b []byte) []byte {
 	return b[:headerSize+n]
 }
 
+var errChecksum = errors.New("an event does not have its checksum")
+
 func decode(b []byte) (irq.Event, error) {
 	v := whole(b)
 	if v == nil {
-		return irq.Event{}, errors.New("an event does not have its checksum")
+		return irq.Event{}, errChecksum
 	}
 	var e api.Event
 	if err := json.Unmarshal(v[headerSize:], &e); err != nil {
@@ -79,7 +81,7 @@ func guarded(f func() error) (err error) {
 	return f()
 }
 
-// checked opens a file and reads every event of it.
+// checked opens a file and holds every event of it against its checksum.
 func checked(path string, o *bolt.Options) (db *bolt.DB, err error) {
 	err = guarded(func() (err error) {
 		db, err = bolt.Open(path, 0o640, o)
@@ -93,13 +95,13 @@ func checked(path string, o *bolt.Options) (db *bolt.DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var bad error
+	sound := true
 	err = view(db, 0, func(_ uint64, value []byte) bool {
-		_, bad = decode(value)
-		return bad == nil
+		sound = whole(value) != nil
+		return sound
 	})
-	if err == nil && bad != nil {
-		err = &damageError{bad}
+	if err == nil && !sound {
+		err = &damageError{errChecksum}
 	}
 	if err != nil {
 		return nil, errors.Join(err, guarded(db.Close))

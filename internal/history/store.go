@@ -55,6 +55,7 @@ type Store struct {
 	log    *slog.Logger
 	wake   chan struct{}
 	ending chan struct{}
+	opened chan struct{} // closed when the file has been opened, or could not be
 	loop   sync.WaitGroup
 	first  time.Duration // pause after a failure
 
@@ -75,21 +76,24 @@ type item struct {
 }
 
 // Open opens the file, makes it and its folder, or puts a damaged one aside. It never fails: a store without a file is a
-// ring that goes on trying, and the log says why.
+// ring that goes on trying, and the log says why. All of the file is read for that, which may take a second: Open does not
+// wait for it, but Read and Last do.
 func Open(path string, limits Limits, log *slog.Logger) *Store {
-	s := &Store{path: path, limits: limits.filled(), log: log, wake: make(chan struct{}, 1), ending: make(chan struct{}), first: time.Second}
-	s.mu.Lock()
-	err := s.open()
-	s.mu.Unlock()
-	if err != nil {
-		s.degraded(err)
-	}
-	s.loop.Go(s.run)
+	s := &Store{path: path, limits: limits.filled(), log: log, wake: make(chan struct{}, 1), ending: make(chan struct{}), opened: make(chan struct{}),
+		first: time.Second}
+	s.loop.Go(func() {
+		if err := s.open(); err != nil {
+			s.degraded(err)
+		}
+		close(s.opened)
+		s.run()
+	})
 	return s
 }
 
 // Last is the highest number of an event in the file, for a registry that goes on after it; 0 if there is none.
 func (s *Store) Last() uint64 {
+	<-s.opened
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last
@@ -159,10 +163,10 @@ func (s *Store) sleep(d time.Duration) bool {
 
 // flush writes the queue in one transaction.
 func (s *Store) flush() (err error) {
-	s.mu.Lock()
-	if s.db == nil {
+	if s.db == nil { // written on this goroutine only
 		err = s.open()
 	}
+	s.mu.Lock()
 	batch, db := s.queue, s.db
 	s.mu.Unlock()
 	if err == nil && len(batch) > 0 {
@@ -259,6 +263,7 @@ func (s *Store) prune(b *bolt.Bucket, count *int, bytes *int64) error {
 // Read calls yield for the events with a number above after, oldest first, until it returns false: those of the file, then
 // those that wait for the disk.
 func (s *Store) Read(after uint64, yield func(irq.Event) bool) error {
+	<-s.opened
 	s.mu.Lock()
 	db, queue := s.db, s.queue
 	s.mu.Unlock()
@@ -269,7 +274,7 @@ func (s *Store) Read(after uint64, yield func(irq.Event) bool) error {
 		}
 		e, err := decode(value)
 		if err != nil {
-			return true // the next check of the file finds it
+			return true // if it is damage the next check of the file finds it
 		}
 		after, going = sequence, yield(e)
 		return going
@@ -297,7 +302,7 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
-// open opens the file and checks all of it. Locked.
+// open opens the file and checks all of it. It is called on the store's goroutine, so that nobody waits for the disk.
 func (s *Store) open() error {
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o750); err != nil {
 		return err
@@ -312,11 +317,16 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
-	s.db, s.count, s.bytes = db, 0, 0
-	return view(db, 0, func(sequence uint64, value []byte) bool {
-		s.count, s.bytes, s.last = s.count+1, s.bytes+int64(len(value)), max(s.last, sequence)
+	s.count, s.bytes = 0, 0
+	var last uint64
+	err = view(db, 0, func(sequence uint64, value []byte) bool {
+		s.count, s.bytes, last = s.count+1, s.bytes+int64(len(value)), max(last, sequence)
 		return true
 	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.db, s.last = db, max(s.last, last)
+	return err
 }
 
 func key(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }
