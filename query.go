@@ -82,17 +82,20 @@ func updateOf(out api.WatchOut) Update {
 
 // A Status is how ivtd is.
 type Status struct {
-	Instance string // of the registry: another one after a restart that kept nothing
-	Version  string
-	Since    time.Time
-	PID      int
-	Policy   string
-	Sources  []string
-	Vectors, Connections, Orphans, Waiting,
-	Sessions int
-	Sequence uint64 // number of the last event
-	Refusals map[string]int
-	Limits   []string // in words
+	Instance    string         `json:"instance"` // of the registry: another one after a restart that kept nothing
+	Version     string         `json:"version"`
+	Since       time.Time      `json:"since"`
+	PID         int            `json:"pid"`
+	Policy      string         `json:"policy"`
+	Sources     []string       `json:"sources"`
+	Vectors     int            `json:"vectors"`
+	Connections int            `json:"connections"`
+	Orphans     int            `json:"orphans"`
+	Waiting     int            `json:"waiting"`
+	Sessions    int            `json:"sessions"`
+	Sequence    uint64         `json:"sequence"` // number of the last event
+	Refusals    map[string]int `json:"refusals,omitempty"`
+	Limits      []string       `json:"limits,omitempty"` // in words
 }
 
 // Status asks ivtd how it is.

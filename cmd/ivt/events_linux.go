@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ivtd/ivt"
+	"github.com/ivtd/ivt/api"
 	"github.com/ivtd/ivt/internal/daemon/places"
 	"github.com/ivtd/ivt/internal/history"
 	"github.com/ivtd/ivt/internal/picture"
@@ -72,20 +73,24 @@ func (a *app) watch(ctx context.Context, client *ivt.Client, source string, sinc
 	return nil
 }
 
-// updateDocument is one line of ivt watch --json.
+// updateDocument is one line of ivt watch --json, in the words of the Varlink interface.
 func updateDocument(u *ivt.Update) map[string]any {
 	d := map[string]any{}
 	if u.Lost > 0 {
 		d["lost"] = u.Lost
 	}
 	if len(u.Snapshot) > 0 {
-		d["snapshot"] = u.Snapshot
+		var vectors []api.Vector
+		for _, v := range u.Snapshot {
+			vectors = append(vectors, api.FromInfo(v))
+		}
+		d["snapshot"] = vectors
 	}
 	if u.Ready {
 		d["ready"], d["sequence"] = true, u.Sequence
 	}
 	if u.Event != nil {
-		d["event"] = u.Event
+		d["event"] = api.FromEvent(*u.Event)
 	}
 	return d
 }
@@ -164,7 +169,7 @@ func (a *app) history(ctx context.Context, vector string, since time.Time, pid i
 		return err
 	}
 	defer finish()
-	events := []irq.Event{}
+	events := []api.Event{}
 	for e, err := range past {
 		if err != nil {
 			return err
@@ -173,7 +178,7 @@ func (a *app) history(ctx context.Context, vector string, since time.Time, pid i
 			continue
 		}
 		if a.json {
-			events = append(events, e)
+			events = append(events, api.FromEvent(e))
 		} else {
 			fmt.Fprintln(a.out, term.Safe(eventText(&e)))
 		}

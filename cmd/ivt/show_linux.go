@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ivtd/ivt"
+	"github.com/ivtd/ivt/api"
 	"github.com/ivtd/ivt/internal/host"
 	"github.com/ivtd/ivt/internal/term"
 	"github.com/ivtd/ivt/irq"
@@ -16,11 +17,30 @@ import (
 
 // shown is everything known of one vector.
 type shown struct {
-	Vector  string      `json:"vector"`
-	Ours    *irq.Info   `json:"ivtd,omitempty"`
-	Kernel  *host.IRQ   `json:"kernel,omitempty"`
-	History []irq.Event `json:"history,omitempty"`
-	Blind   *host.Blind `json:"blind,omitempty"` // why ivtd's side is missing
+	Vector  string
+	Ours    *irq.Info
+	Kernel  *host.IRQ
+	History []irq.Event
+	Blind   []host.Blind // why ivtd's side is missing
+}
+
+// document is what is shown as JSON: ivtd's side in the words of the Varlink interface.
+func (s *shown) document() any {
+	d := struct {
+		Vector  string       `json:"vector"`
+		Ours    *api.Vector  `json:"ivtd,omitempty"`
+		Kernel  *host.IRQ    `json:"kernel,omitempty"`
+		History []api.Event  `json:"history,omitempty"`
+		Blind   []host.Blind `json:"blind,omitempty"`
+	}{Vector: s.Vector, Kernel: s.Kernel, Blind: s.Blind}
+	if s.Ours != nil {
+		v := api.FromInfo(*s.Ours)
+		d.Ours = &v
+	}
+	for _, e := range s.History {
+		d.History = append(d.History, api.FromEvent(e))
+	}
+	return d
 }
 
 func (a *app) showCommand() *cobra.Command {
@@ -47,8 +67,7 @@ func (a *app) show(c *cobra.Command, name string) error {
 	var refusal error
 	switch {
 	case denied != nil:
-		b := unseen(denied)
-		s.Blind, refusal = &b, denied
+		s.Blind, refusal = []host.Blind{unseen(denied)}, denied
 	case client != nil:
 		defer client.Close()
 		refusal = a.showOurs(c, client, &s)
@@ -64,12 +83,10 @@ func (a *app) show(c *cobra.Command, name string) error {
 		return refusal
 	}
 	if a.json {
-		return a.document(s)
+		return a.document(s.document())
 	}
 	a.printShown(&s)
-	if s.Blind != nil {
-		a.showBlind([]host.Blind{*s.Blind})
-	}
+	a.showBlind(s.Blind)
 	return nil
 }
 
@@ -152,6 +169,7 @@ func (a *app) printShown(s *shown) {
 		} else {
 			row("arrived", "counted by the kernel: see below")
 		}
+		row("also called", "%s", names(i.Aliases))
 		row("instance", "%s", i.Instance)
 		for _, h := range i.Overdue {
 			row("overdue", "%s has not acknowledged", h)
@@ -215,6 +233,14 @@ func ourState(i *irq.Info) string {
 		text += ": " + i.Detail
 	}
 	return text
+}
+
+func names(vectors []irq.Vector) string {
+	var list []string
+	for _, v := range vectors {
+		list = append(list, v.String())
+	}
+	return strings.Join(list, ", ")
 }
 
 func yesNo(b bool, yes, no string) string {

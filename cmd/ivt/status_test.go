@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -171,6 +172,26 @@ func TestErrorsAreOneDocumentWithJSON(t *testing.T) {
 	if e.Code != 763 || e.Name != "ERROR_INTERRUPT_VECTOR_ALREADY_CONNECTED" || e.Operation != "connect" || len(e.Conflicts) != 1 ||
 		e.Conflicts[0].Vector != "soft:demo/1" || e.Conflicts[0].Reason != "held" || e.Conflicts[0].Holders[0].PID != first.Process.Pid || len(e.Remedies) == 0 {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestJSONIsOneDocumentInTheInterfacesWords: no name of a Go field shows through.
+func TestJSONIsOneDocumentInTheInterfacesWords(t *testing.T) {
+	b := newWorkbench(t)
+	b.hold("--label", "holder", "soft:demo/1")
+	b.ivt("connect", "soft:demo/1") // a refusal, for the history
+	field := regexp.MustCompile(`"[A-Z]\w*":`)
+	for _, row := range []struct{ args, has string }{
+		{"", `"ivtd":{"instance":"`}, {"list", `"holders":[{"kind":"process"`}, {"who soft:demo/1", `"label":"holder"`},
+		{"show soft:demo/1", `"ivtd":{"name":"soft:demo/1"`}, {"history soft:demo/1", `"kind":"refused"`},
+	} {
+		out, errs, status := b.ivt(append([]string{"--json"}, strings.Fields(row.args)...)...)
+		if status != 0 || errs != "" || !json.Valid([]byte(out)) || !strings.Contains(out, row.has) {
+			t.Errorf("ivt --json %s: status %d, no %s in it:\n%s%s", row.args, status, row.has, out, errs)
+		}
+		if bad := field.FindString(out); bad != "" {
+			t.Errorf("ivt --json %s: %s in %s", row.args, bad, out)
+		}
 	}
 }
 

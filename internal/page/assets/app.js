@@ -66,7 +66,7 @@ function takeFrame(f) {
   else { const at = new Map(state.order.map((r, i) => [r.name, i])); for (const r of f.rows) state.order[at.get(r.name)] = r; }
   daemonIs(f.ivtd);
   const held = state.order.filter((r) => r.ivtd && r.holders?.length).length;
-  $('standing').textContent = f.ivtd ? `${state.order.length} vectors · ivtd hands out ${f.ivtd.Vectors ?? ''}, ${held} held` : `${state.order.length} interrupts · no ivtd here`;
+  $('standing').textContent = f.ivtd ? `${state.order.length} vectors · ivtd hands out ${f.ivtd.vectors ?? ''}, ${held} held` : `${state.order.length} interrupts · no ivtd here`;
   document.body.dataset.frames = (+document.body.dataset.frames || 0) + 1;
   redraw();
   if (state.selected && (f.full || f.rows.some((r) => r.name === state.selected))) showDetail($('detail'), state, state.selected, true);
@@ -78,7 +78,7 @@ const clock = (d) => d.toLocaleTimeString('en-GB');
 let gone = null;
 function daemonIs(d) {
   if (!d && state.daemon) gone = new Date();
-  if (d) { gone = null; time.registryIs(d.Instance); }
+  if (d) { gone = null; time.registryIs(d.instance); }
   state.daemon = d;
   trouble(gone ? `ivtd does not answer since ${clock(gone)}. What the kernel knows is shown; ivtd is tried again.` : '');
 }
