@@ -16,8 +16,6 @@ const (
 	EventPeerClosed = unix.EPOLLRDHUP
 	EventHangup     = unix.EPOLLHUP
 	EventError      = unix.EPOLLERR
-	EventPriority   = unix.EPOLLPRI
-	EdgeTriggered   = unix.EPOLLET
 	OneShot         = unix.EPOLLONESHOT
 )
 
@@ -52,7 +50,7 @@ func NewEpoll() (*Epoll, error) {
 	return e, err
 }
 
-// Add waits for events on fd and reports them under key. Level-triggered, unless EdgeTriggered is among events.
+// Add waits for events on fd and reports them under key, as long as they last.
 // EEXIST: it is in the set; EPERM: it is of a kind that cannot be waited for (a VFIO device, a regular file).
 func (e *Epoll) Add(fd int, events uint32, key uint64) error {
 	return e.control(unix.EPOLL_CTL_ADD, fd, events, key)

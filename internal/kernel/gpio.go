@@ -11,22 +11,20 @@ import (
 
 // Flags of a GPIO line (GPIO_V2_LINE_FLAG_*, linux/gpio.h).
 const (
-	GPIOUsed          = 1 << 0
-	GPIOActiveLow     = 1 << 1
-	GPIOInput         = 1 << 2
-	GPIOOutput        = 1 << 3
-	GPIORising        = 1 << 4
-	GPIOFalling       = 1 << 5
-	GPIOPullUp        = 1 << 8
-	GPIOPullDown      = 1 << 9
-	GPIOBiasDisabled  = 1 << 10
-	gpioDebounce      = unix.GPIO_V2_LINE_ATTR_ID_DEBOUNCE
-	gpioLabelSize     = 32
-	GPIOEventSize     = int(unsafe.Sizeof(unix.GPIOV2LineEvent{})) // 48
-	GPIOMaxEvents     = 64 * 16                                    // the largest ring of a line, GPIO_V2_LINES_MAX * 16
-	GPIORisingEvent   = unix.GPIO_V2_LINE_EVENT_RISING_EDGE
-	GPIOFallingEvent  = unix.GPIO_V2_LINE_EVENT_FALLING_EDGE
-	GPIOLineRequested = unix.GPIO_V2_LINE_CHANGED_REQUESTED
+	GPIOUsed         = 1 << 0
+	GPIOActiveLow    = 1 << 1
+	GPIOInput        = 1 << 2
+	GPIORising       = 1 << 4
+	GPIOFalling      = 1 << 5
+	GPIOPullUp       = 1 << 8
+	GPIOPullDown     = 1 << 9
+	GPIOBiasDisabled = 1 << 10
+	gpioDebounce     = unix.GPIO_V2_LINE_ATTR_ID_DEBOUNCE
+	gpioLabelSize    = 32
+	GPIOEventSize    = int(unsafe.Sizeof(unix.GPIOV2LineEvent{})) // 48
+	GPIOMaxEvents    = 64 * 16                                    // the largest ring of a line, GPIO_V2_LINES_MAX * 16
+	GPIORisingEvent  = unix.GPIO_V2_LINE_EVENT_RISING_EDGE
+	GPIOFallingEvent = unix.GPIO_V2_LINE_EVENT_FALLING_EDGE
 )
 
 // A GPIOChip is struct gpiochip_info.

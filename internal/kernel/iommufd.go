@@ -6,9 +6,7 @@ import "unsafe"
 
 // Requests of linux/iommufd.h and, for a character device of VFIO, linux/vfio.h (Linux 6.6).
 const (
-	iommuDestroy   = ';'<<8 | 0x80
 	iommuIOASAlloc = ';'<<8 | 0x81
-	iommuIOASMap   = ';'<<8 | 0x85
 	iommuIOASUnmap = ';'<<8 | 0x86
 	iommuVFIOIOAS  = ';'<<8 | 0x88
 
@@ -22,25 +20,6 @@ func AllocateIOAS(iommufd int) (uint32, error) {
 	a.size = uint32(unsafe.Sizeof(a))
 	_, err := ioctlOf(iommufd, iommuIOASAlloc, &a)
 	return a.id, err
-}
-
-// DestroyIOMMUObject removes an object of an iommufd (IOMMU_DESTROY). EBUSY: a device is attached to it.
-func DestroyIOMMUObject(iommufd int, id uint32) error {
-	d := struct{ size, id uint32 }{id: id}
-	d.size = uint32(unsafe.Sizeof(d))
-	_, err := ioctlOf(iommufd, iommuDestroy, &d)
-	return err
-}
-
-// MapIOAS makes memory of this process readable and writable for devices at iova (IOMMU_IOAS_MAP).
-func MapIOAS(iommufd int, ioas uint32, memory []byte, iova uint64) error {
-	m := struct {
-		size, flags, ioas, _  uint32
-		address, length, iova uint64
-	}{flags: 1 | 2 | 4, ioas: ioas, address: uint64(uintptr(unsafe.Pointer(&memory[0]))), length: uint64(len(memory)), iova: iova}
-	m.size = uint32(unsafe.Sizeof(m))
-	_, err := ioctlOf(iommufd, iommuIOASMap, &m)
-	return err
 }
 
 // UnmapIOAS removes every mapping of an I/O address space (IOMMU_IOAS_UNMAP). ENOENT: there was none.

@@ -13,13 +13,11 @@ const (
 	vfioType = ';'
 	vfioBase = 100
 
-	vfioGetAPIVersion     = vfioType<<8 | vfioBase + 0
 	vfioCheckExtension    = vfioType<<8 | vfioBase + 1
 	vfioSetIOMMU          = vfioType<<8 | vfioBase + 2
 	vfioGroupGetStatus    = vfioType<<8 | vfioBase + 3
 	vfioGroupSetContainer = vfioType<<8 | vfioBase + 4
 	vfioGroupGetDevice    = vfioType<<8 | vfioBase + 6
-	vfioDeviceGetInfo     = vfioType<<8 | vfioBase + 7
 	vfioDeviceRegionInfo  = vfioType<<8 | vfioBase + 8
 	vfioDeviceIRQInfo     = vfioType<<8 | vfioBase + 9
 	vfioDeviceSetIRQs     = vfioType<<8 | vfioBase + 10
@@ -30,13 +28,9 @@ const (
 
 // Kinds of IOMMU for SetVFIOIOMMU and HasVFIOExtension.
 const (
-	VFIOType1v2  = 3
-	VFIONoIOMMU  = 8
-	VFIOUnmapAll = 9 // VFIO_UNMAP_ALL: UnmapAllDMA is there
+	VFIOType1v2 = 3
+	VFIONoIOMMU = 8
 )
-
-// VFIOVersion returns the API version of a container (VFIO_GET_API_VERSION); there is only 0.
-func VFIOVersion(container int) (int, error) { return ioctl(container, vfioGetAPIVersion, 0) }
 
 // HasVFIOExtension asks whether a container supports a kind of IOMMU (VFIO_CHECK_EXTENSION).
 func HasVFIOExtension(container, kind int) (bool, error) {
@@ -75,27 +69,6 @@ func SetVFIOContainer(group, container int) error {
 func OpenVFIODevice(group int, address string) (int, error) {
 	name := append([]byte(address), 0)
 	return ioctlOf(group, vfioGroupGetDevice, &name[0])
-}
-
-// VFIODeviceInfo is struct vfio_device_info.
-type VFIODeviceInfo struct {
-	size      uint32
-	Flags     uint32
-	Regions   uint32
-	IRQs      uint32
-	capOffset uint32
-	_         uint32
-}
-
-// VFIODeviceCanReset is the flag of a device that ResetVFIODevice works on.
-const VFIODeviceCanReset = 1 << 0
-
-// GetVFIODeviceInfo is VFIO_DEVICE_GET_INFO. EINVAL: a character device that is not bound yet.
-func GetVFIODeviceInfo(device int) (VFIODeviceInfo, error) {
-	var i VFIODeviceInfo
-	i.size = uint32(unsafe.Offsetof(i.capOffset)) // what every kernel knows
-	_, err := ioctlOf(device, vfioDeviceGetInfo, &i)
-	return i, err
 }
 
 // VFIORegionCanMap is the flag of a region that Mmap works on.
