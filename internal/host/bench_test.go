@@ -2,27 +2,17 @@ package host_test
 
 import (
 	"bytes"
-	"compress/bzip2"
 	"context"
-	"io"
-	"os"
 	"testing"
 
 	"github.com/ivtd/ivt/internal/host"
+	"github.com/ivtd/ivt/internal/host/hosttest"
 )
 
 // large opens the 1,152-CPU file.
 func large(b *testing.B) *host.Root {
 	b.Helper()
-	f, err := os.Open("../../../shared/captures/pcp/interrupts-1152cpu-x86_64.bz2")
-	if err != nil {
-		b.Skip("the large capture is not there; try: put one at ../shared/captures/pcp/:", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(bzip2.NewReader(f))
-	if err != nil {
-		b.Fatal(err)
-	}
+	text := hosttest.Large(b)
 	r, err := host.OpenReader("large", bytes.NewReader(text))
 	if err != nil {
 		b.Fatal(err)

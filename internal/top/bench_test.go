@@ -1,94 +1,28 @@
 package top
 
 import (
-	"compress/bzip2"
 	"context"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
 
-	"github.com/ivtd/ivt/internal/host"
+	"github.com/ivtd/ivt/internal/host/hosttest"
 	"github.com/ivtd/ivt/internal/picture"
 )
 
-// large is a machine with 1,152 CPUs on which everything that ever fired fires again before each picture.
+// large is a busy machine with 1,152 CPUs that tells of each picture.
 type large struct {
 	*Machine
-	dir  string
-	turn int
+	busy *hosttest.Busy
 	told chan struct{} // a picture was taken
-}
-
-// turns is after how many pictures the counts begin again.
-const turns = 5
-
-// setUnits sets the last digit of each number that is not 0 and stands between blanks.
-func setUnits(table []byte, unit byte) {
-	any, number := false, false
-	for i, c := range table {
-		switch {
-		case c == ' ' && number && any:
-			table[i-1] = unit
-			fallthrough
-		case c == ' ':
-			any, number = false, true
-		case digit(c):
-			any = any || c != '0'
-		default:
-			number = false
-		}
-	}
 }
 
 func newLarge(b *testing.B) *large {
 	b.Helper()
-	f, err := os.Open("../../../shared/captures/pcp/interrupts-1152cpu-x86_64.bz2")
-	if err != nil {
-		b.Skip("no large capture here: ", err)
-	}
-	defer f.Close()
-	table, err := io.ReadAll(bzip2.NewReader(f))
-	if err != nil {
-		b.Fatal(err)
-	}
-	l := &large{dir: b.TempDir(), told: make(chan struct{}, 1)}
-	if err := os.Mkdir(filepath.Join(l.dir, "proc"), 0o755); err != nil {
-		b.Fatal(err)
-	}
-	for turn := range turns {
-		setUnits(table, byte('1'+turn))
-		if err := os.WriteFile(l.file(turn), table, 0o644); err != nil {
-			b.Fatal(err)
-		}
-	}
-	l.advance(b)
-	root, err := host.Open(l.dir)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { root.Close() })
-	l.Machine = NewMachine(root, nil)
-	return l
-}
-
-func (l *large) file(turn int) string { return filepath.Join(l.dir, fmt.Sprint(turn)) }
-
-func (l *large) advance(tb testing.TB) {
-	name, now := l.file(l.turn%turns), filepath.Join(l.dir, "proc/interrupts")
-	l.turn++
-	if err := os.Link(name, now+"~"); err != nil {
-		tb.Fatal(err)
-	}
-	if err := os.Rename(now+"~", now); err != nil {
-		tb.Fatal(err)
-	}
+	busy := hosttest.NewBusy(b, hosttest.Large(b))
+	return &large{Machine: NewMachine(busy.Root, nil), busy: busy, told: make(chan struct{}, 1)}
 }
 
 func (l *large) Live() bool { return true }
@@ -117,14 +51,14 @@ func BenchmarkTop(b *testing.B) {
 			done := make(chan error, 1)
 			go func() { _, err := p.Run(); done <- err }()
 			<-l.told // the first picture
-			l.advance(b)
+			l.busy.Advance(b)
 			b.ResetTimer()
-			before, bytes := processorTime(b), out.n
+			before, bytes := hosttest.ProcessorTime(b), out.n
 			for range b.N {
 				<-l.told
-				l.advance(b)
+				l.busy.Advance(b)
 			}
-			used := processorTime(b) - before
+			used := hosttest.ProcessorTime(b) - before
 			b.ReportMetric(100*used.Seconds()/float64(b.N), "%core-at-1s")
 			b.ReportMetric(float64(out.n-bytes)/float64(b.N), "bytes/frame")
 			p.Quit()
@@ -143,11 +77,3 @@ func BenchmarkTop(b *testing.B) {
 type counter struct{ n int }
 
 func (c *counter) Write(p []byte) (int, error) { c.n += len(p); return len(p), nil }
-
-func processorTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
