@@ -48,6 +48,18 @@ func (b *bench) ring(program string, out, in *os.File, n, size int) (*ringer, er
 	return b.asking(c)
 }
 
+// sideBySide compares two of them by their medians; the p99 of both are noted after the last round.
+func (b *bench) sideBySide(o, p *ringer) (ours, peer sample, err error) {
+	last := func() (float64, error) {
+		v, err := p.sample()
+		if len(p.p99) == b.rounds+1 {
+			b.note("p99 %s against %s", shown(median(o.p99), ""), shown(median(p.p99), ""))
+		}
+		return v, err
+	}
+	return o.sample, last, nil
+}
+
 // asking starts a C program that measures once for each line on its standard input.
 func (b *bench) asking(c *exec.Cmd) (*ringer, error) {
 	c.Stderr = os.Stderr

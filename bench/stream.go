@@ -36,14 +36,7 @@ func (b *bench) streaming() (ours, peer sample, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	last := func() (float64, error) {
-		v, err := p.sample()
-		if len(p.p99) == b.rounds+1 {
-			b.note("p99 %s against %s", shown(median(o.p99), ""), shown(median(p.p99), ""))
-		}
-		return v, err
-	}
-	return o.sample, last, nil
+	return b.sideBySide(o, p)
 }
 
 // doorbell returns the raiser's and the holder's descriptor of one vector of an ivtd.
