@@ -47,6 +47,30 @@ func TestPromisesHaveTheirTests(t *testing.T) {
 	}
 }
 
+// TestTheMapNamesEveryFolder: ARCHITECTURE.md says of each folder with packages what is in it.
+func TestTheMapNamesEveryFolder(t *testing.T) {
+	text, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named strings.Builder // the first column; internal/page, top, metrics share a row
+	for line := range strings.Lines(string(text)) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 {
+			named.WriteString(cells[1])
+		}
+	}
+	for _, p := range packages(t) {
+		folders := strings.Split(strings.TrimPrefix(p.ImportPath, module+"/"), "/")
+		name := folders[0]
+		if name == "internal" {
+			name = folders[1]
+		}
+		if p.ImportPath != module && !strings.Contains(named.String(), "`"+name) && !strings.Contains(named.String(), "/"+name+"`") {
+			t.Errorf("%s is not on the map of ARCHITECTURE.md", p.ImportPath)
+		}
+	}
+}
+
 // rule is short for all tests of a rule: TestRule7 stands for every TestRule7….
 var rule = regexp.MustCompile(`^TestRule\d+$`)
 
