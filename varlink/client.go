@@ -71,16 +71,14 @@ func socketPath(address string) (string, error) {
 // Conn closes it.
 func (d Dialer) Use(socket *net.UnixConn) (*Conn, error) {
 	limits := d.Limits.forClient()
-	w, err := newWire(socket, limits)
-	if err == nil {
-		w.greedy = true
-		var peer *Peer
-		if peer, err = newPeer(socket); err == nil {
-			return &Conn{wire: w, peer: peer, limits: limits, turn: make(chan struct{}, 1)}, nil
-		}
+	peer, err := newPeer(socket)
+	if err != nil {
+		socket.Close()
+		return nil, err
 	}
-	socket.Close()
-	return nil, err
+	w := newWire(socket, peer.raw, limits)
+	w.greedy = true
+	return &Conn{wire: w, peer: peer, limits: limits, turn: make(chan struct{}, 1)}, nil
 }
 
 // Peer is the process that serves the socket.

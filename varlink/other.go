@@ -16,7 +16,7 @@ const controlSize = 0
 
 func (w *wire) receive(uintptr) bool { w.in.finish(errors.ErrUnsupported); return true }
 func (w *wire) send(uintptr) bool    { w.out.err = errors.ErrUnsupported; return true }
-func (w *wire) drain()               {}
+func drain(int)                      {}
 
 func rights([]int) []byte              { return nil }
 func hungUp(uintptr) bool              { return true }
@@ -28,7 +28,12 @@ func discardAll([]int)                 {}
 func unsupported() error               { return fmt.Errorf("varlink needs Linux: %w", errors.ErrUnsupported) }
 func peerGroups(int) ([]uint32, error) { return nil, unsupported() }
 
-func peerCredentials(int) (Credentials, error)     { return Credentials{}, unsupported() }
-func peerPidfd(int, int) (int, bool, error)        { return -1, false, unsupported() }
-func prepareListener(syscall.RawConn, bool) error  { return unsupported() }
-func prepareSession(syscall.RawConn) (bool, error) { return false, unsupported() }
+func peerCredentials(int) (Credentials, error)    { return Credentials{}, unsupported() }
+func peerPidfd(int, int) (int, bool, error)       { return -1, false, unsupported() }
+func prepareListener(syscall.RawConn, bool) error { return unsupported() }
+func prepareSession(int) (bool, error)            { return false, unsupported() }
+func acceptSocket(uintptr) (int, error)           { return -1, unsupported() }
+func mute(int) bool                               { return true }
+func dismissal(int, *Error)                       {}
+func closeSocket(int)                             {}
+func drainSocket(int)                             {}

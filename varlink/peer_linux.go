@@ -66,14 +66,6 @@ func prepareListener(raw syscall.RawConn, descriptors bool) error {
 
 // prepareSession makes up for what a session did not inherit, and says whether its peer can send
 // descriptors. If it could up to now they are in the queue already, so then it still may.
-func prepareSession(raw syscall.RawConn) (sealed bool, err error) {
-	var inner error
-	err = raw.Control(func(fd uintptr) {
-		inner = kernel.PassCredentials(int(fd))
-		sealed = kernel.RefusesDescriptors(int(fd))
-	})
-	if err == nil {
-		err = inner
-	}
-	return sealed, err
+func prepareSession(fd int) (sealed bool, err error) {
+	return kernel.RefusesDescriptors(fd), kernel.PassCredentials(fd)
 }

@@ -2,21 +2,9 @@ package varlink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"syscall"
-	"time"
-)
-
-// mostRefusals is how many connections over a limit are being told so at once.
-const mostRefusals = 64
-
-// Who is refused and has been told is hung up on a little later, so that a peer that comes again and again whenever it is hung up on
-// costs next to nothing. Beyond so many it is not worth the descriptors.
-const (
-	mostHeld = 256
-	holdTime = 250 * time.Millisecond
 )
 
 // Listen makes a socket that clients can connect to, with every message's credentials asked for from
@@ -57,180 +45,32 @@ func (s *Server) Serve(listener net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("varlink: listener %s: %w", l.Addr(), err)
 	}
-	if !s.listen(l) {
+	d, err := newDoor(l)
+	if err != nil {
+		return fmt.Errorf("varlink: listener %s: %w", l.Addr(), err)
+	}
+	defer d.Close()
+	if !s.listen(d) {
 		return ErrServerClosed
 	}
-	defer s.unlisten(l)
-	return s.accept(l)
+	defer s.unlisten(d)
+	return s.accept(d)
 }
 
-func (s *Server) listen(l *net.UnixListener) bool {
+func (s *Server) listen(d *door) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing.Load() {
 		return false
 	}
-	s.listeners[l] = true
+	s.listeners[d] = true
 	return true
 }
 
-func (s *Server) unlisten(l *net.UnixListener) {
+func (s *Server) unlisten(d *door) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.listeners, l)
-}
-
-// accept opens sessions until the listener is closed.
-func (s *Server) accept(l *net.UnixListener) error {
-	var pause time.Duration
-	for {
-		conn, err := l.AcceptUnix()
-		switch {
-		case err == nil:
-			if pause > 0 {
-				s.log().Warn("varlink accepts sessions again")
-				pause = 0
-			}
-			s.open(conn)
-		case s.closing.Load():
-			return ErrServerClosed
-		case scarce(err):
-			if pause == 0 {
-				s.log().Warn("varlink cannot accept sessions for now", "error", err)
-			}
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.pause(pause)
-		case errors.Is(err, syscall.ECONNABORTED):
-		default:
-			return fmt.Errorf("varlink: accept: %w", err)
-		}
-	}
-}
-
-// scarce says whether accept failed for want of something that comes back.
-func scarce(err error) bool {
-	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
-}
-
-// pause waits, but not beyond the server's end.
-func (s *Server) pause(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.base.Done():
-	}
-}
-
-// open starts a session, or tells the peer that there are too many.
-func (s *Server) open(conn *net.UnixConn) {
-	w, err := newWire(conn, s.limits)
-	if err != nil {
-		conn.Close()
-		return
-	}
-	peer, err := newPeer(conn)
-	if err == nil {
-		w.sealed, err = prepareSession(w.raw)
-	}
-	if err != nil {
-		s.log().Warn("varlink session refused", "error", err)
-		s.refuse(w, PermissionDenied())
-		return
-	}
-	session, refusal := s.admit(w, peer)
-	if refusal != nil {
-		s.refuse(w, refusal)
-		return
-	}
-	go session.serve()
-}
-
-// admit counts a new session against the limits.
-func (s *Server) admit(w *wire, peer *Peer) (*Session, *Error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.users[peer.UID]
-	if u == nil {
-		u = &user{}
-	}
-	switch {
-	case s.closing.Load():
-		return nil, tooMany(0, nil)
-	case len(s.sessions) >= s.limits.Sessions:
-		return nil, tooMany(s.limits.Sessions, nil)
-	case u.sessions >= s.limits.SessionsPerUser:
-		if !u.told {
-			s.log().Warn("varlink user has too many sessions", "uid", peer.UID, "limit", s.limits.SessionsPerUser)
-		}
-		u.told = true
-		return nil, tooMany(s.limits.SessionsPerUser, &peer.UID)
-	}
-	s.last++
-	session := &Session{server: s, wire: w, peer: peer, id: s.last}
-	s.sessions[session] = true
-	u.sessions++
-	s.users[peer.UID] = u
-	s.counts.accepted.Add(1)
-	return session, nil
-}
-
-func tooMany(limit int, uid *uint32) *Error {
-	e, err := NewError(ErrorTooManySessions, struct {
-		Limit int     `json:"limit"`
-		UID   *uint32 `json:"uid,omitempty"`
-	}{limit, uid})
-	if err != nil {
-		return &Error{Name: ErrorTooManySessions}
-	}
-	return e
-}
-
-// refuse tells a peer why it gets no session. That is not done here, since closing its socket may
-// block on what it has already sent (see drain); only so many can keep the listener waiting.
-func (s *Server) refuse(w *wire, why *Error) {
-	s.counts.refused.Add(1)
-	if w.sealed && w.hungUp() { // nobody is there to be told, and closing does not block
-		w.close()
-		return
-	}
-	s.mu.Lock()
-	s.refusals++
-	s.mu.Unlock()
-	s.refusing <- struct{}{}
-	go func() {
-		w.farewell(why)
-		s.hold()
-		w.close()
-		<-s.refusing
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.refusals--
-		s.settled()
-	}()
-}
-
-// hold lets somebody who was refused wait, if there are not too many who do: it is not one of those being told meanwhile.
-func (s *Server) hold() {
-	select {
-	case s.holding <- struct{}{}:
-	default:
-		return
-	}
-	<-s.refusing
-	timer := time.NewTimer(holdTime)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.stopping:
-	}
-	s.refusing <- struct{}{}
-	<-s.holding
+	delete(s.listeners, d)
 }
 
 // forget ends a session's account.
@@ -290,8 +130,13 @@ func (s *Server) stop() {
 	if !s.closing.Swap(true) {
 		close(s.stopping)
 	}
-	for l := range s.listeners {
-		l.Close()
+	for d := range s.listeners {
+		d.Close()
+	}
+	for fd, h := range s.held {
+		if h.timer.Stop() {
+			go s.dismiss(fd, h.sealed)
+		}
 	}
 	for session := range s.sessions {
 		hushUp(session.wire.raw)

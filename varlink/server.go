@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 )
@@ -45,13 +44,13 @@ type Server struct {
 
 	closing  atomic.Bool
 	stopping chan struct{} // closed when closing is set
-	refusing chan struct{} // as full as there are refusals under way
-	holding  chan struct{} // as full as there are refused peers waiting for the end of it
+	refusing chan struct{} // as full as there are refused peers being closed that no timer closes
 
 	mu        sync.Mutex
-	listeners map[*net.UnixListener]bool
+	listeners map[*door]bool
 	sessions  map[*Session]bool
 	users     map[uint32]*user
+	held      map[int]held // refused peers, by descriptor
 	refusals  int
 	empty     chan struct{} // closed when a closing server has no more sessions and refusals
 	last      uint64        // session id
@@ -137,12 +136,12 @@ func (s *Server) prepare() {
 			parent = context.Background()
 		}
 		s.base, s.cancel = context.WithCancelCause(parent)
-		s.listeners = map[*net.UnixListener]bool{}
+		s.listeners = map[*door]bool{}
+		s.held = map[int]held{}
 		s.sessions = map[*Session]bool{}
 		s.users = map[uint32]*user{}
 		s.stopping = make(chan struct{})
 		s.refusing = make(chan struct{}, mostRefusals)
-		s.holding = make(chan struct{}, mostHeld)
 		s.empty = make(chan struct{})
 	})
 }

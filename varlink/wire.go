@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"slices"
 	"sync"
@@ -36,7 +35,7 @@ type message struct {
 //
 // One goroutine reads and one writes at a time.
 type wire struct {
-	conn *net.UnixConn
+	conn conn
 	raw  syscall.RawConn
 
 	size     int           // bytes a received message may have
@@ -81,17 +80,20 @@ var (
 	errUnsaid  = errors.New("nothing of the message was sent")
 )
 
-func newWire(conn *net.UnixConn, limits Limits) (*wire, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, fmt.Errorf("varlink: socket: %w", err)
-	}
+// A conn is a socket that the runtime's poller waits for: a client's *net.UnixConn, a server's *os.File.
+type conn interface {
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+	Close() error
+}
+
+func newWire(conn conn, raw syscall.RawConn, limits Limits) *wire {
 	w := &wire{
 		conn: conn, raw: raw, greedy: limits.Descriptors == 0,
 		size: limits.MessageSize, slow: limits.MessageTime, patience: limits.WriteTime,
 	}
 	w.stepIn, w.stepOut = w.receive, w.send
-	return w, nil
+	return w
 }
 
 // read returns the next message, waiting for its first byte no longer than idle (0: for ever). On
@@ -233,8 +235,7 @@ func (w *wire) unwritten(err error, nothing bool) error {
 // would block.
 func (w *wire) close() {
 	if !w.sealed {
-		hangUp(w.raw)
-		w.drain()
+		_ = w.raw.Control(func(fd uintptr) { drainSocket(int(fd)) })
 	}
 	w.conn.Close()
 }

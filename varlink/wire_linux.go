@@ -242,21 +242,19 @@ func hushUp(raw syscall.RawConn) {
 
 // drain takes what is left unread after a shutdown, so that the descriptors in it go through
 // discard and not through the close(2) of the socket.
-func (w *wire) drain() {
+func drain(fd int) {
 	p := peeks.Get().(*peek)
 	defer peeks.Put(p)
-	_ = w.raw.Control(func(fd uintptr) {
-		for {
-			n, oobn, flags, _, err := unix.Recvmsg(int(fd), p.text[:], p.control[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
-			if err == unix.EINTR {
-				continue
-			}
-			if err != nil || n == 0 {
-				return
-			}
-			var in incoming
-			in.control(p.control[:oobn], flags)
-			discardAll(in.fds)
+	for {
+		n, oobn, flags, _, err := unix.Recvmsg(fd, p.text[:], p.control[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+		if err == unix.EINTR {
+			continue
 		}
-	})
+		if err != nil || n == 0 {
+			return
+		}
+		var in incoming
+		in.control(p.control[:oobn], flags)
+		discardAll(in.fds)
+	}
 }

@@ -43,11 +43,11 @@ func socketpair(t testing.TB) (a, b rawPeer) {
 func wires(t testing.TB, limits Limits) (*wire, rawPeer) {
 	t.Helper()
 	a, b := socketpair(t)
-	w, err := newWire(a.UnixConn, limits.forServer())
+	raw, err := a.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w, b
+	return newWire(a.UnixConn, raw, limits.forServer()), b
 }
 
 // greedyAndNot runs a test with both ways to read: without and with regard to descriptors.

@@ -19,14 +19,25 @@ type method func(c *varlink.Call, k *caller) error
 
 // handle makes a varlink handler of a method: it finds the caller, and answers with the refusal if there is one.
 func (s *Server) handle(operation string, m method) varlink.Handler {
+	return s.costing(1, operation, m)
+}
+
+// costing is handle for a method that costs as much as so many others.
+func (s *Server) costing(calls int, operation string, m method) varlink.Handler {
 	return func(c *varlink.Call) error {
 		k, err := s.caller(c, operation)
 		if err == nil {
-			s.paced(k.subject, 1)
-			err = m(c, k)
+			err = s.inTurn(c, k, calls, m)
 		}
 		return s.answer(c, operation, err)
 	}
+}
+
+func (s *Server) inTurn(c *varlink.Call, k *caller, calls int, m method) error {
+	if s.paced(k.subject, calls) {
+		defer s.pace.take(k.subject.UID)()
+	}
+	return m(c, k)
 }
 
 // answer turns what went wrong into an error of the interface. What is not a refusal is a fault of ivtd's:

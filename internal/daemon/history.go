@@ -113,7 +113,6 @@ func (s *Server) pastEvents(c *varlink.Call, k *caller) error {
 	if err := c.Decode(&in); err != nil {
 		return malformed("read history", "", "since is no time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z")
 	}
-	s.paced(k.subject, pageCost)
 	var v irq.Vector
 	var after uint64
 	var err error

@@ -49,7 +49,6 @@ func (s *Server) list(c *varlink.Call, k *caller) error {
 	if err := c.Decode(&in); err != nil {
 		return err
 	}
-	s.paced(k.subject, pageCost)
 	var after irq.Vector
 	if in.After != "" {
 		var err error

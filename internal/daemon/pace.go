@@ -13,7 +13,11 @@ import (
 type pace struct {
 	mu    sync.Mutex
 	spent map[int]time.Time // until when a user's share is spent
+	late  turns             // of those who had to wait
 }
+
+// turnTime is how long the call of a user who had to wait keeps the user's next one back. Others find a processor free meanwhile.
+const turnTime = 5 * time.Millisecond
 
 // What calls cost beside their being one, in calls: replies of many vectors or events take as long as these many refusals.
 const pageCost = 8
@@ -44,15 +48,25 @@ func (p *pace) spend(uid, n, perSecond int, now time.Time) time.Duration {
 	return until.Sub(now) - time.Second/4
 }
 
-// paced waits until a user may make n calls more. Administrators always may.
-func (s *Server) paced(of policy.Subject, n int) {
+// take waits for the turn of a user who asked more than its share. It ends with done, or when it has lasted for long: a call may wait.
+func (p *pace) take(uid int) (done func()) {
+	end := sync.OnceFunc(p.late.take(uid))
+	timer := time.AfterFunc(turnTime, end)
+	return func() {
+		timer.Stop()
+		end()
+	}
+}
+
+// paced waits until a user may make n calls more, and reports whether that was above its share. Administrators always may.
+func (s *Server) paced(of policy.Subject, n int) (waited bool) {
 	p := s.live.Load()
 	if p.Limits.CallsPerUser == 0 || p.Administrator(of) {
-		return
+		return false
 	}
 	wait := s.pace.spend(of.UID, n, p.Limits.CallsPerUser, time.Now())
 	if wait <= 0 {
-		return
+		return false
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -60,6 +74,7 @@ func (s *Server) paced(of policy.Subject, n int) {
 	case <-timer.C:
 	case <-s.base.Done():
 	}
+	return true
 }
 
 // admit is asked about each new session, on its own goroutine: opening one counts as a call.

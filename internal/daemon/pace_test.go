@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -58,4 +59,46 @@ func TestPacedUser(t *testing.T) {
 	}
 	_, err := d.client.Connect(t.Context(), "soft:demo/99")
 	refused(t, err, irq.ErrInvalidParameter)
+}
+
+// TestLateCallsTakeTurns: of a user above its share one call is served at a time, in order, and nobody else waits for it.
+func TestLateCallsTakeTurns(t *testing.T) {
+	var late turns
+	first := late.take(1)
+	order := make(chan int, 2)
+	var waiting sync.WaitGroup
+	for n := range 2 {
+		waiting.Go(func() {
+			done := late.take(1)
+			order <- n
+			done()
+		})
+		for users := 0; users < n+2; { // until it waits
+			late.mu.Lock()
+			users = late.all[1].users
+			late.mu.Unlock()
+		}
+	}
+	late.take(2)()
+	select {
+	case n := <-order:
+		t.Errorf("call %d did not wait", n)
+	default:
+	}
+	first()
+	waiting.Wait()
+	if <-order+<-order != 1 || len(late.all) != 0 {
+		t.Errorf("%d users are remembered", len(late.all))
+	}
+}
+
+// TestLateCallThatWaits: a call that lasts gives its turn back, so that its user's others go on.
+func TestLateCallThatWaits(t *testing.T) {
+	var p pace
+	first := p.take(1)
+	p.take(1)()
+	first()
+	if len(p.late.all) != 0 {
+		t.Errorf("%d users are remembered", len(p.late.all))
+	}
 }

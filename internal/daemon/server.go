@@ -195,8 +195,8 @@ func (s *Server) register() error {
 		"Mask": s.handle("mask", s.mask), "Unmask": s.handle("unmask", s.unmask),
 		"Doorbell": s.handle("ring", s.doorbell), "Raise": s.handle("raise", s.raise),
 		"Revoke": s.handle("revoke", s.revoke), "Detach": s.handle("detach", s.detach),
-		"Lookup": s.handle("look up", s.lookup), "List": s.handle("list", s.list), "Watch": s.handle("watch", s.watch),
-		"History": s.handle("read history", s.pastEvents), "Status": s.handle("ask for status", s.status),
+		"Lookup": s.handle("look up", s.lookup), "List": s.costing(pageCost, "list", s.list), "Watch": s.costing(pageCost, "watch", s.watch),
+		"History": s.costing(pageCost, "read history", s.pastEvents), "Status": s.handle("ask for status", s.status),
 	})
 }
 

@@ -64,34 +64,37 @@ func (s *Server) take(k *caller, which func(*use) *int, limit int, key, operatio
 	})
 }
 
-// turns lets one caller of each user through at a time: a user who asks a lot waits for itself.
+// turns lets one caller of each user through at a time, first come first: a user who asks a lot waits for itself.
 type turns struct {
-	mu   sync.Mutex
-	busy map[int]chan struct{}
+	mu  sync.Mutex
+	all map[int]*turn
+}
+
+type turn struct {
+	sync.Mutex
+	users int // who has it or waits for it
 }
 
 // take waits for the user's turn, which ends with done.
 func (t *turns) take(uid int) (done func()) {
-	mine := make(chan struct{})
-	for {
-		t.mu.Lock()
-		before, busy := t.busy[uid]
-		if !busy {
-			if t.busy == nil {
-				t.busy = map[int]chan struct{}{}
-			}
-			t.busy[uid] = mine
+	t.mu.Lock()
+	mine := t.all[uid]
+	if mine == nil {
+		mine = &turn{}
+		if t.all == nil {
+			t.all = map[int]*turn{}
 		}
-		t.mu.Unlock()
-		if !busy {
-			break
-		}
-		<-before
+		t.all[uid] = mine
 	}
+	mine.users++
+	t.mu.Unlock()
+	mine.Lock()
 	return func() {
+		mine.Unlock()
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		delete(t.busy, uid)
-		close(mine)
+		if mine.users--; mine.users == 0 {
+			delete(t.all, uid)
+		}
 	}
 }

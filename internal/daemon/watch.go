@@ -21,7 +21,6 @@ func (s *Server) watch(c *varlink.Call, k *caller) error {
 		return err
 	}
 	defer giveBack()
-	s.paced(k.subject, pageCost)
 	var since uint64
 	if in.Since != nil {
 		since = *in.Since

@@ -49,3 +49,13 @@ func RefusesDescriptors(socket int) bool {
 func StopLingering(fd int) error {
 	return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
 }
+
+// Accept takes the next connection of a listener without waiting, close-on-exec and non-blocking (accept4(2)); who it is
+// PeerCredentials tells. EAGAIN: there is none.
+func Accept(listener int) (int, error) {
+	fd, _, errno := unix.Syscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(fd), nil
+}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ivtd/ivt"
 )
 
 // Hostile peers, by how they are: each process is of one kind, and has so many sessions.
@@ -139,30 +141,74 @@ func pace(r *rand.Rand) error {
 	return nil
 }
 
-// besideHostile measures connecting with and without hostile peers, in turns, so that what else the machine does falls on both.
+// besideHostile measures connecting without hostile peers, beside them, and while they are busy with another ivtd: that is what they
+// take of the machine, whatever ivtd does. It is done in turns, so that what else the machine does falls on all.
 func (c *chaos) besideHostile() error {
 	if c.hostile == 0 {
 		return nil
 	}
-	var without, with []time.Duration
+	other, err := c.another()
+	if err != nil {
+		return err
+	}
+	defer other.stop()
+	var without, with, elsewhere []time.Duration
 	for range 3 {
-		times, err := c.connecting(c.samples)
-		if err != nil {
-			return err
+		for _, m := range []struct {
+			into   *[]time.Duration
+			target *target
+		}{{&without, nil}, {&with, &target{c.folder + "/s", c.client, nil}}, {&elsewhere, other}} {
+			times, err := c.withHostile(c.samples, m.target)
+			if err != nil {
+				return err
+			}
+			*m.into = append(*m.into, times...)
 		}
-		without = append(without, times...)
-		if times, err = c.withHostile(c.samples); err != nil {
-			return err
-		}
-		with = append(with, times...)
 	}
 	fmt.Printf("in quiet: connect + disconnect   %s of %d\n", quantiles(without), len(without))
 	fmt.Printf("beside %d hostile peers        %s of %d\n", c.hostile, quantiles(with), len(with))
+	fmt.Printf("while they are at another ivtd   %s of %d\n", quantiles(elsewhere), len(elsewhere))
 	fmt.Printf("p99 beside them / without        %.1f (goal: 3)\n", float64(p99(with))/float64(p99(without)))
+	fmt.Printf("p99 elsewhere / without          %.1f (what they take of the processors, whoever serves them)\n", float64(p99(elsewhere))/float64(p99(without)))
 	return nil
 }
 
-func (c *chaos) withHostile(samples int) ([]time.Duration, error) {
+// A target is an ivtd that hostile peers go for.
+type target struct {
+	socket  string
+	client  *ivt.Client
+	process *exec.Cmd
+}
+
+// another starts an ivtd beside that which is tested, without a store.
+func (c *chaos) another() (*target, error) {
+	t := &target{socket: c.folder + "/other"}
+	var err error
+	if t.client, err = ivt.NewClient(ivt.Socket(t.socket)); err != nil {
+		return nil, err
+	}
+	t.process = exec.Command(ivtdPath(), "--socket", t.socket, "--config", c.folder+"/ivtd.toml", "--log-level", "error", "--history", c.disk+"/other.db")
+	t.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if err := t.process.Start(); err != nil {
+		return nil, err
+	}
+	if err := t.sessions(1); err != nil {
+		t.stop()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *target) stop() {
+	t.process.Process.Signal(syscall.SIGTERM)
+	t.process.Wait()
+}
+
+// withHostile measures connecting while hostile peers are at a target, if there is one.
+func (c *chaos) withHostile(samples int, at *target) ([]time.Duration, error) {
+	if at == nil {
+		return c.connecting(samples)
+	}
 	var all []*exec.Cmd
 	defer func() {
 		for _, p := range all {
@@ -171,41 +217,41 @@ func (c *chaos) withHostile(samples int) ([]time.Duration, error) {
 		}
 	}()
 	for kind, k := range hostileKinds {
-		if only := os.Getenv("CHAOS_HOSTILE"); only != "" && only != fmt.Sprint(kind) {
+		if only := os.Getenv("CHAOS_HOSTILE"); only != "" && !strings.Contains(only, fmt.Sprint(kind)) {
 			continue
 		}
-		p, err := c.startHostile(kind, c.hostile*k.share/100)
+		p, err := c.startHostile(kind, c.hostile*k.share/100, at.socket)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, p)
 	}
-	if err := c.sessions(c.hostile / 20); err != nil {
+	if err := at.sessions(c.hostile / 20); err != nil {
 		return nil, err
 	}
 	return c.connecting(samples)
 }
 
 // sessions waits until there are so many.
-func (c *chaos) sessions(n int) error {
+func (t *target) sessions(n int) error {
 	var last int
+	var err error
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		s, err := c.status()
-		if err != nil {
-			return err
-		}
-		if last = s.Sessions; last >= n {
-			return nil
+		var s ivt.Status
+		if s, err = t.client.Status(within(patience)); err == nil {
+			if last = s.Sessions; last >= n {
+				return nil
+			}
 		}
 	}
-	return fmt.Errorf("%d hostile sessions of %d", last, n)
+	return fmt.Errorf("%d hostile sessions of %d at %s: %w", last, n, t.socket, err)
 }
 
 // startHostile starts a process of another user's, where that can be: it is subject to that user's limits.
-func (c *chaos) startHostile(kind, n int) (*exec.Cmd, error) {
+func (c *chaos) startHostile(kind, n int, socket string) (*exec.Cmd, error) {
 	p := exec.Command("/proc/self/exe")
 	p.Env = append(os.Environ(), "CHAOS_ROLE=hostile", fmt.Sprint("CHAOS_KIND=", kind), fmt.Sprint("CHAOS_NUMBER=", n),
-		fmt.Sprint("CHAOS_SEED=", c.seed), "IVT_SOCKET="+c.folder+"/s", "GOMAXPROCS=1")
+		fmt.Sprint("CHAOS_SEED=", c.seed), "IVT_SOCKET="+socket, "GOMAXPROCS=1")
 	p.Stderr = os.Stderr
 	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
