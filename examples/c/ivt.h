@@ -414,9 +414,11 @@ static inline int ivt__read(struct ivt *c, int n, struct ivt_interrupt *i)
 		i->level = c->vectors[n].unmask >= 0;
 		return 1;
 	}
+	if (got != (ssize_t)sizeof(r))
+		return 0;
 	i->rang = r.flags & 1, i->level = !!(r.flags & 2), i->sequence = r.sequence, i->count = r.count;
 	i->time = r.time, i->lost = r.lost, i->data = r.data, i->arrived = r.arrived;
-	return got == (ssize_t)sizeof(r);
+	return 1;
 }
 
 /* Waits for the next interrupt of any of the vectors: 1 if there is one, 0 if none came within so many milliseconds (-1: for
@@ -424,6 +426,10 @@ static inline int ivt__read(struct ivt *c, int n, struct ivt_interrupt *i)
 static inline int ivt_wait(struct ivt *c, struct ivt_interrupt *i, int milliseconds)
 {
 	struct pollfd p[IVT_MAX + 1];
+	if (c->lifeline < 0) {
+		errno = ENOTCONN; /* nothing would ever come */
+		return ivt__system(c, "wait");
+	}
 	for (;;) {
 		for (int k = 0; k < c->count; k++)
 			p[k] = (struct pollfd){ .fd = c->vectors[k].fd, .events = POLLIN };
