@@ -152,17 +152,7 @@ func (s *Server) concerns(e irq.Event, v irq.Vector, since time.Time) bool {
 	if e.Time.Before(since) {
 		return false
 	}
-	if v.IsZero() || e.Vector == v || e.Vector.IsZero() && e.Source == v.Source {
-		return true
-	}
-	if e.Refused != nil {
-		for _, c := range e.Refused.Conflicts {
-			if c.Vector == v {
-				return true
-			}
-		}
-	}
-	return false
+	return e.Concerns(v) || e.Vector.IsZero() && e.Source == v.Source
 }
 
 // sees reports whether the policy lets the caller know of an event.
