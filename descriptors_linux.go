@@ -116,13 +116,19 @@ func (c *Connection) newWaiter() (waiter, error) {
 	slots := make([]slot, len(c.slots))
 	for i, l := range c.slots {
 		slots[i] = slot{line: l, number: i}
-		if l.delivery == irq.DeliveryEventfd || !c.options.dedicated {
-			if err := kernel.SetNonblock(l.fd); err != nil {
+	}
+	alone := len(slots) == 1
+	if alone && c.options.dedicated && slots[0].delivery == irq.DeliveryEventfd {
+		return newDirect(slots[0])
+	}
+	for _, s := range slots {
+		if s.delivery == irq.DeliveryEventfd || !c.options.dedicated {
+			if err := kernel.SetNonblock(s.fd); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if len(slots) == 1 && !c.options.dedicated {
+	if alone && !c.options.dedicated {
 		return newPolled(slots[0], c.generation), nil
 	}
 	return newEpolled(slots, c.generation, c.options.dedicated)

@@ -18,6 +18,7 @@ type epolled struct {
 	slots      []slot
 	generation uint64
 	block      bool
+	pace       pace // of a thread that blocks
 	epoll      *kernel.Epoll
 	wake       int // an eventfd that ends the waiting
 
@@ -137,6 +138,7 @@ func (e *epolled) wait() (Interrupt, error) {
 func (e *epolled) gather() (err error) {
 	wait := e.epoll.Wait
 	if e.block {
+		e.pace.keep()
 		wait = e.epoll.Block
 	}
 	e.next = 0

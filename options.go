@@ -77,6 +77,11 @@ func DryRun() Option { return func(o *options) { o.dryRun = true } }
 
 // Dedicated waits for interrupts on a thread of its own that blocks in the kernel, instead of in Go's poller:
 // faster to wake by some microseconds, at the price of a thread for each goroutine that waits.
+//
+// A single vector that comes by eventfd is waited for in one read(2), with O_NONBLOCK cleared, whose end (Disconnect, a context, the
+// end of the connection) is one more in the eventfd that is taken off again; so no other process may read it, which would take
+// interrupts anyway. Streams and several vectors are waited for in epoll_wait(2). While interrupts come often the
+// goroutine yields once in 5 ms, just before it waits, so that Go's scheduler leaves it its processor.
 func Dedicated() Option { return func(o *options) { o.dedicated = true } }
 
 // OnNotice has f called when ivtd announces the end of the connection, and when it is over. f must not wait.

@@ -37,7 +37,7 @@ type served struct {
 	stop   func()
 }
 
-// start makes an ivtd with soft:demo, soft:level and soft:alone.
+// start makes an ivtd with soft:demo, soft:level, soft:many and wired:demo.
 func start() (*served, error) {
 	dir, err := os.MkdirTemp("", "ivt")
 	if err != nil {
@@ -46,6 +46,7 @@ func start() (*served, error) {
 	p := policy.Default(os.Geteuid())
 	p.Softs = append(p.Softs, policy.Soft{Name: "soft:level", Settings: map[string]any{"vectors": 2, "trigger": "level", "shareable": true}},
 		policy.Soft{Name: "soft:many", Settings: map[string]any{"vectors": 1000}})
+	allowWired(p)
 	s, err := daemon.New(daemon.Config{Policy: p, Owner: os.Geteuid()})
 	if err != nil {
 		return nil, err

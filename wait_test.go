@@ -22,6 +22,9 @@ var styles = []struct {
 	{"polled", []string{"soft:demo/1"}, nil},
 	{"polled, several", []string{"soft:demo/1", "soft:demo/2", "soft:demo/3"}, nil},
 	{"dedicated", []string{"soft:demo/1"}, []ivt.Option{ivt.Dedicated()}},
+	{"polled, by eventfd", []string{"wired:demo/1"}, nil},
+	{"dedicated, by eventfd", []string{"wired:demo/1"}, []ivt.Option{ivt.Dedicated()}},
+	{"dedicated, several by eventfd", []string{"wired:demo/1", "wired:demo/2"}, []ivt.Option{ivt.Dedicated()}},
 	{"dedicated, several", []string{"soft:demo/1", "soft:demo/2"}, []ivt.Option{ivt.Dedicated()}},
 }
 

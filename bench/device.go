@@ -135,7 +135,7 @@ func (b *bench) raising(address string, n int, driver func(answer *os.File) erro
 	if err != nil {
 		return nil, err
 	}
-	b.later(func() { in.Close() })
+	defer in.Close() // here it would be in the poller, which each answer would wake
 	err = driver(out)
 	out.Close()
 	if err == nil {

@@ -4,6 +4,7 @@ package kernel
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,6 +28,25 @@ func ReadEventfd(fd int) (uint64, error) {
 			continue
 		}
 		return binary.NativeEndian.Uint64(b[:]), err
+	}
+}
+
+// AwaitEventfd waits in read(2) until the count of an eventfd is not 0, takes it and leaves 0. The eventfd is blocking; should
+// somebody with a copy have set O_NONBLOCK, it waits in poll(2).
+func AwaitEventfd(fd int) (count uint64, err error) {
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&count)), unsafe.Sizeof(count))
+		switch errno {
+		case 0:
+			return count, nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1); err != nil && err != unix.EINTR {
+				return 0, err
+			}
+		default:
+			return 0, errno
+		}
 	}
 }
 

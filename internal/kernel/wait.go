@@ -48,6 +48,9 @@ func Receive(fd int, record []byte) (int, error) {
 // SetNonblock sets O_NONBLOCK, which every copy of the descriptor shares.
 func SetNonblock(fd int) error { return unix.SetNonblock(fd, true) }
 
+// SetBlocking clears O_NONBLOCK, which every copy of the descriptor shares.
+func SetBlocking(fd int) error { return unix.SetNonblock(fd, false) }
+
 // DuplicateTo makes number a copy of fd that programs executed later inherit (dup3(2)); what was there is closed.
 // fd must be another number.
 func DuplicateTo(fd, number int) error { return unix.Dup3(fd, number, 0) }
