@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -42,10 +43,15 @@ func run(ctx context.Context, args []string) (status int) {
 			status = exitNo
 		}
 	}()
+	out := &heard{Writer: a.out.Writer}
+	a.out.Writer = out
 	root := a.command(args)
 	root.SetArgs(args)
 	root.SetContext(ctx)
 	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -54,6 +60,18 @@ func run(ctx context.Context, args []string) (status int) {
 	}
 	a.report(command, err)
 	return a.status(err)
+}
+
+// heard remembers the first write that failed: what could not be printed on a full disk is not done.
+type heard struct {
+	io.Writer
+	err error
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	n, err := h.Writer.Write(p)
+	h.err = cmp.Or(h.err, err)
+	return n, err
 }
 
 // The groups in which help shows the commands.

@@ -195,6 +195,26 @@ func TestJSONIsOneDocumentInTheInterfacesWords(t *testing.T) {
 	}
 }
 
+// TestWhatCouldNotBePrintedIsNotDone: on a full disk no command that looks ends with 0.
+func TestWhatCouldNotBePrintedIsNotDone(t *testing.T) {
+	b := newWorkbench(t)
+	b.hold("soft:demo/1")
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { full.Close() })
+	for _, args := range []string{"", "list", "who soft:demo/1", "show soft:demo/1", "history", "explain 763", "version", "--help", "top --once", "--json who soft:demo/1"} {
+		c := b.command(strings.Fields(args)...)
+		var errs bytes.Buffer
+		c.Stdout, c.Stderr = full, &errs
+		c.Run()
+		if status := c.ProcessState.ExitCode(); status != 1 || !strings.Contains(errs.String(), "no space left") && !strings.HasPrefix(args, "--json") {
+			t.Errorf("ivt %s: status %d, %s", args, status, errs.String())
+		}
+	}
+}
+
 func TestCtrlCDisconnects(t *testing.T) {
 	b := newWorkbench(t)
 	holder := b.hold("soft:demo/1")
