@@ -77,14 +77,7 @@ func (b *bench) interrupting(style string) (ours, peer sample, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	last := func() (float64, error) {
-		v, err := p.sample()
-		if len(p.p99) == b.rounds+1 {
-			b.note("p99 %s against %s", shown(median(o.p99), ""), shown(median(p.p99), ""))
-		}
-		return v, err
-	}
-	return o.sample, last, nil
+	return b.sideBySide(o, p)
 }
 
 // throughIvt starts an ivtd that has edu0, a Go client of it, and who raises its interrupts.
