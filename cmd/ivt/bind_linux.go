@@ -24,7 +24,7 @@ ivt) and refuses with 764 if that is anything, unless --force. If a step fails e
 
 func (a *app) unbindCommand() *cobra.Command {
 	c := a.planCommand("unbind DEVICE", "give a PCI device back to the driver that it had",
-		"Unbind puts back what ivt bind changed. For a device that ivt has not bound it takes the driver away; the kernel chooses the next.",
+		"Unbind puts back what ivt bind changed. A device that was given away otherwise goes to the driver that the kernel chooses; one that\nits own driver has is left alone (87).",
 		cobra.ExactArgs(1), bind.Unbind)
 	c.Flags().Lookup("persist").Usage = "no more at the next boot"
 	return c

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -176,6 +177,25 @@ func TestWhoIsLockedOutIsToldOfAHolder(t *testing.T) {
 	}
 	if out, _, status := l.ivt("--json", "who", free); status != 5 || !strings.Contains(out, `{"what":"vectors that ivtd hands out","why":"the socket `) {
 		t.Errorf("as JSON: status %d, %s", status, out)
+	}
+}
+
+// TestARemedyIsACommandThatFits: what ivt says to try about a device of the kernel's does not answer that it cannot be meant.
+func TestARemedyIsACommandThatFits(t *testing.T) {
+	held, _ := aDevicesVectors(t)
+	b := &workbench{t, t.TempDir()}
+	out, _, _ := b.ivt("--json", "who", held)
+	var answer struct{ Remedies []string }
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || len(answer.Remedies) == 0 {
+		t.Fatalf("%v: no remedy in %s", err, out)
+	}
+	command, _, _ := strings.Cut(answer.Remedies[0], "   ")
+	words := strings.Fields(command)
+	if words[0] != "ivt" {
+		t.Fatalf("%q is no command of ivt", command)
+	}
+	if out, errs, _ := b.ivt(append(words[1:], "--dry-run")...); strings.Contains(errs, " 87 ") || strings.Contains(errs, "usage: ") {
+		t.Errorf("%s: %s%s", command, out, errs)
 	}
 }
 

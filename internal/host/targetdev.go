@@ -60,7 +60,7 @@ func (w *inquiry) vfioPath(target, name string) error {
 			continue
 		}
 		if !isCdev && d.Driver != "" && !strings.HasPrefix(d.Driver, "vfio") && !slices.Contains(harmlessInGroup, d.Driver) {
-			w.note("%s of the group is bound to %s, so the group cannot be used: ivt unbind %s", d.Address, d.Driver, d.Source)
+			w.note("%s of the group is bound to %s, so the group cannot be used: ivt bind %s", d.Address, d.Driver, d.Source)
 		}
 	}
 	if len(w.Answer.Devices) == 0 && !w.exists("dev/"+strings.TrimPrefix(target, "/dev/")) {

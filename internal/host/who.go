@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ivtd/ivt/internal/host/interrupts"
 	"github.com/ivtd/ivt/irq"
 )
 
@@ -179,8 +180,8 @@ func (w *inquiry) remedies() {
 			w.remedy(fmt.Sprintf("end pid %d (%s)", h.PID, h.Command))
 		case h.Cure != "":
 			w.remedy(h.Cure)
-		case h.Kind == irq.HolderKernel && strings.Contains(h.Device, ":") && w.Kind != KindRow:
-			w.remedy("ivt unbind pci:" + h.Device + "   takes it from " + h.Driver + " and shows what uses it first")
+		case h.Kind == irq.HolderKernel && interrupts.IsPCIAddress(h.Device) && w.Kind != KindRow:
+			w.remedy("ivt bind pci:" + h.Device + "   takes it from " + h.Driver + " for user space, and shows what uses it first")
 		}
 	}
 }
