@@ -97,6 +97,10 @@ func (f connectFlags) check() error {
 	switch {
 	case f.timeout != 0 && !f.wait:
 		return usageError{errors.New("--timeout is for --wait")}
+	case f.kind != "" && f.any == 0:
+		return usageError{errors.New("--type is for --any")}
+	case f.consent && f.access != "device":
+		return usageError{errors.New("--consent is for --access device")}
 	case f.timeout < 0 || f.grace < 0 || f.any < 0 || f.count < 0:
 		return usageError{errors.New("times and numbers cannot be negative")}
 	case f.conflict < 0 || f.conflict > 255:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,6 +21,9 @@ func (a *app) raiseCommand() *cobra.Command {
 		Short:   "ring a doorbell, or self-test a device's vector through the kernel",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if n == 0 {
+				return usageError{errors.New("-n is from 1")}
+			}
 			client, err := a.dial(c.Context())
 			if err != nil {
 				return err
@@ -50,13 +54,22 @@ func (a *app) done(what, target string) error {
 // An action is done to each connection that a target means.
 type action func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error
 
-func (a *app) actionCommand(use, past, short string, do action) *cobra.Command {
+// What an action can be told.
+const (
+	aVector     = "VECTOR"
+	aVectorOrID = "VECTOR|CONNECTION"
+)
+
+func (a *app) actionCommand(use, target, past, short string, do action) *cobra.Command {
 	return &cobra.Command{
-		Use:     use + " VECTOR",
+		Use:     use + " " + target,
 		GroupID: groupDriver,
 		Short:   short,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := irq.ParseVector(args[0]); err != nil && target == aVector {
+				return err
+			}
 			client, err := a.dial(c.Context())
 			if err != nil {
 				return err
@@ -78,32 +91,29 @@ func (a *app) actionCommand(use, past, short string, do action) *cobra.Command {
 }
 
 func (a *app) maskCommand() *cobra.Command {
-	return a.actionCommand("mask", "masked", "hold back a vector's interrupts; they are pending", func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error {
+	return a.actionCommand("mask", aVector, "masked", "hold back a vector's interrupts; they are pending", func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error {
 		return c.Mask(ctx, id, 0, v)
 	})
 }
 
 func (a *app) unmaskCommand() *cobra.Command {
-	return a.actionCommand("unmask", "unmasked", "let a masked vector's interrupts through again", func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error {
+	return a.actionCommand("unmask", aVector, "unmasked", "let a masked vector's interrupts through again", func(ctx context.Context, c *ivt.Client, id string, v irq.Vector) error {
 		return c.Unmask(ctx, id, 0, v)
 	})
 }
 
 func (a *app) disconnectCommand() *cobra.Command {
-	c := a.actionCommand("disconnect", "disconnected", "end a connection, by its vector or id", func(ctx context.Context, c *ivt.Client, id string, _ irq.Vector) error {
+	return a.actionCommand("disconnect", aVectorOrID, "disconnected", "end a connection, by its vector or id", func(ctx context.Context, c *ivt.Client, id string, _ irq.Vector) error {
 		return c.Disconnect(ctx, id, 0)
 	})
-	c.Use = "disconnect VECTOR|CONNECTION"
-	return c
 }
 
 func (a *app) revokeCommand() *cobra.Command {
 	var grace time.Duration
 	var why string
-	c := a.actionCommand("revoke", "revoked", "take a vector away (administrator); the holder is told", func(ctx context.Context, c *ivt.Client, id string, _ irq.Vector) error {
+	c := a.actionCommand("revoke", aVectorOrID, "revoked", "take a vector away (administrator); the holder is told", func(ctx context.Context, c *ivt.Client, id string, _ irq.Vector) error {
 		return c.Revoke(ctx, id, grace, why)
 	})
-	c.Use = "revoke VECTOR|CONNECTION"
 	c.Flags().DurationVar(&grace, "grace", 0, "`time` that the holder has to leave by itself")
 	c.Flags().StringVar(&why, "why", "", "`text` that the holder and history get")
 	return c

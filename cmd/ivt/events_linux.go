@@ -28,15 +28,18 @@ func (a *app) watchCommand() *cobra.Command {
 		Short:   "what happens, as it happens: connects, refusals, deaths, masks, storms",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			source := ""
+			if len(args) == 1 {
+				source = args[0]
+				if _, err := irq.ParseSource(source); err != nil {
+					return err // ivtd would wait for it to come
+				}
+			}
 			client, err := a.dial(c.Context())
 			if err != nil {
 				return err
 			}
 			defer client.Close()
-			source := ""
-			if len(args) == 1 {
-				source = args[0]
-			}
 			return a.watch(c.Context(), client, source, since)
 		},
 	}
