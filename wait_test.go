@@ -145,6 +145,26 @@ func TestRevocationEndsWait(t *testing.T) {
 	})
 }
 
+// TestHangUpEndsWait: ivtd is gone, with the lifeline, and the connection is over with that reason.
+func TestHangUpEndsWait(t *testing.T) {
+	eachStyle(t, func(t *testing.T, d *served, c *ivt.Connection) {
+		waiting, waited := make(chan struct{}), make(chan error)
+		go func() {
+			close(waiting)
+			_, err := c.Wait(context.Background())
+			waited <- err
+		}()
+		<-waiting
+		if err := d.Close(patience(t)); err != nil {
+			t.Fatal(err)
+		}
+		var e *irq.Error
+		if err := <-waited; !errors.Is(err, irq.ErrNotConnected) || !errors.As(err, &e) || e.Reason != irq.ReasonClosed {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 func TestHandlerMayDisconnect(t *testing.T) {
 	eachStyle(t, func(t *testing.T, d *served, c *ivt.Connection) {
 		d.raise(t, c.Vectors()[0].String(), 1)

@@ -87,8 +87,15 @@ func (b *bench) throughIvt(style string) (*ringer, error) {
 		return nil, err
 	}
 	return b.raising(address, interrupts, func(answer *os.File) error {
-		_, err := b.start("driver", []*os.File{answer}, "IVT_SOCKET="+socket, "IVT_BENCH_STYLE="+style, "IVT_BENCH_VECTOR=pci:"+address+"/msi/0")
-		return err
+		driver := func() error {
+			_, err := b.start("driver", []*os.File{answer}, "GOMAXPROCS="+strconv.Itoa(runtime.NumCPU()), // as many as without an affinity
+				"IVT_SOCKET="+socket, "IVT_BENCH_STYLE="+style, "IVT_BENCH_VECTOR=pci:"+address+"/msi/0")
+			return err
+		}
+		if style == "dedicated" {
+			return driver() // its one thread goes there itself
+		}
+		return startHere(driver) // any of its threads may be woken
 	})
 }
 
