@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -230,7 +231,7 @@ func TestCheckConfig(t *testing.T) {
 		text, out string
 		status    int
 	}{
-		{"[soft.demo]\nvectors=64\n", "OK: 1 rules, 0 device matches, 1 doorbell groups (" + file + ")\n", 0},
+		{"[soft.demo]\nvectors=64\n", "OK: 0 rules and 1 built in, 0 device matches, 1 group of doorbells (" + file + ")\n", 0},
 		{"[soft.demo]\nvektors=64\n[[alow]]\n", file + ":2:1: unknown key \"vektors\"; did you mean \"vectors\"?\n" + file + ":3:3: unknown key \"alow\"; did you mean \"allow\"?\nivtd: the policy has 2 mistakes\n", 1},
 	} {
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
@@ -333,4 +334,22 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// TestTheManualHasEveryOption keeps ivtd(8) beside the code.
+func TestTheManualHasEveryOption(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/man/ivtd.8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(manual), `\-`, "-")
+	options := regexp.MustCompile(`(?m)^ +--[a-z-]+`).FindAllString(command().Flags().FlagUsages(), -1)
+	if len(options) == 0 {
+		t.Error("there are no options")
+	}
+	for _, o := range options {
+		if o = strings.TrimSpace(o); !strings.Contains(text, o) {
+			t.Errorf("ivtd(8) does not have %s", o)
+		}
+	}
 }

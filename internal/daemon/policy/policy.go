@@ -87,5 +87,18 @@ func (p *Policy) Summary() string {
 	if len(p.Files) > 0 {
 		from = strings.Join(p.Files, ", ")
 	}
-	return fmt.Sprintf("%d rules, %d device matches, %d doorbell groups (%s)", len(p.Rules), len(p.Devices), len(p.Softs), from)
+	count := func(n int, one, more string) string {
+		if n == 1 {
+			return "1 " + one
+		}
+		return fmt.Sprint(n, " ", more)
+	}
+	own := 0
+	for i := range p.Rules {
+		if p.Rules[i].File != "" {
+			own++
+		}
+	}
+	return fmt.Sprintf("%s and %d built in, %s, %s (%s)", count(own, "rule", "rules"), len(p.Rules)-own,
+		count(len(p.Devices), "device match", "device matches"), count(len(p.Softs), "group of doorbells", "groups of doorbells"), from)
 }
