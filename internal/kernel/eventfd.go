@@ -32,12 +32,15 @@ func ReadEventfd(fd int) (uint64, error) {
 }
 
 // AwaitEventfd waits in read(2) until the count of an eventfd is not 0, takes it and leaves 0. The eventfd is blocking; should
-// somebody with a copy have set O_NONBLOCK, it waits in poll(2).
+// somebody with a copy have set O_NONBLOCK, it waits in poll(2). EINVAL: it is no eventfd.
 func AwaitEventfd(fd int) (count uint64, err error) {
 	for {
-		_, _, errno := unix.Syscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&count)), unsafe.Sizeof(count))
+		n, _, errno := unix.Syscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&count)), unsafe.Sizeof(count))
 		switch errno {
 		case 0:
+			if n < unsafe.Sizeof(count) {
+				return 0, unix.EINVAL
+			}
 			return count, nil
 		case unix.EINTR:
 		case unix.EAGAIN:

@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +42,14 @@ func TestAwaitEventfdWaits(t *testing.T) {
 				}
 			}
 		})
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if _, err := AwaitEventfd(int(null.Fd())); err != unix.EINVAL {
+		t.Errorf("of no eventfd: %v", err)
 	}
 	if _, err := AwaitEventfd(-1); err != unix.EBADF {
 		t.Errorf("of no descriptor: %v", err)
