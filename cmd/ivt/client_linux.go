@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 
 	"github.com/ivtd/ivt"
-	"github.com/ivtd/ivt/internal/host"
-	"github.com/ivtd/ivt/internal/picture"
 	"github.com/ivtd/ivt/irq"
 )
 
@@ -52,23 +50,13 @@ func (a *app) dialIfThere(ctx context.Context) (*ivt.Client, error) {
 	return c, daemonError(err)
 }
 
-// dialIfAllowed is for what shows the kernel's side to who may not talk to ivtd, too: denied says why not, and unseen what
-// is missing then.
+// dialIfAllowed is for what shows the kernel's side to who may not talk to ivtd, too: denied says why not.
 func (a *app) dialIfAllowed(ctx context.Context) (c *ivt.Client, denied *irq.Error, err error) {
 	c, err = a.dialIfThere(ctx)
 	if errors.As(err, &denied) && denied.Code == irq.ErrAccessDenied {
 		return nil, denied, nil
 	}
 	return c, nil, err
-}
-
-// unseen is what somebody whom ivtd denied does not see, and what would reveal it.
-func unseen(denied *irq.Error) host.Blind {
-	b := host.Blind{What: picture.Ours, Why: denied.Detail}
-	if len(denied.Remedies) > 0 {
-		b.Cure = denied.Remedies[0]
-	}
-	return b
 }
 
 func missing(socket string) bool {

@@ -108,7 +108,7 @@ func (a *app) picture(ctx context.Context, parts host.Parts) (p *picture.Picture
 	}
 	p, err = picture.Take(ctx, picture.From{Root: root, Client: client, Parts: parts})
 	if err == nil && denied != nil {
-		p.Blind = append(p.Blind, unseen(denied))
+		p.Blind = append(p.Blind, picture.Unseen(denied))
 	}
 	return p, denied, err
 }

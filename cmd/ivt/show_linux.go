@@ -11,6 +11,7 @@ import (
 	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/api"
 	"github.com/ivtd/ivt/internal/host"
+	"github.com/ivtd/ivt/internal/picture"
 	"github.com/ivtd/ivt/internal/term"
 	"github.com/ivtd/ivt/irq"
 )
@@ -67,7 +68,7 @@ func (a *app) show(c *cobra.Command, name string) error {
 	var refusal error
 	switch {
 	case denied != nil:
-		s.Blind, refusal = []host.Blind{unseen(denied)}, denied
+		s.Blind, refusal = []host.Blind{picture.Unseen(denied)}, denied
 	case client != nil:
 		defer client.Close()
 		refusal = a.showOurs(c, client, &s)

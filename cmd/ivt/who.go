@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ivtd/ivt/internal/host"
+	"github.com/ivtd/ivt/internal/picture"
 	"github.com/ivtd/ivt/internal/term"
 	"github.com/ivtd/ivt/irq"
 )
@@ -66,7 +67,7 @@ func (a *app) answer(ctx context.Context, target string) (answer *host.Answer, d
 	case denied != nil && errors.Is(err, irq.ErrNoSuchDevice):
 		return nil, nil, denied // what the kernel does not know may be ivtd's
 	case denied != nil && err == nil:
-		answer.Blind = append(answer.Blind, unseen(denied))
+		answer.Blind = append(answer.Blind, picture.Unseen(denied))
 	}
 	return answer, denied, err
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ivtd/ivt"
-	"github.com/ivtd/ivt/internal/host"
 	"github.com/ivtd/ivt/irq"
 )
 
@@ -30,14 +29,14 @@ type counted struct {
 // patience is how long ivtd may take to answer before it counts as lost.
 const patience = 2 * time.Second
 
-var errNobody = errors.New("nobody answers")
+var errNobody = errors.New(Nobody)
 
 func (o *ours) join(ctx context.Context, p *Picture, s *Sampler) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := o.ask(ctx, s); err != nil {
 		o.hangUp()
-		p.Blind = append(p.Blind, host.Blind{What: Ours, Why: err.Error(), Cure: "is ivtd running? ivtd --help"})
+		p.Blind = append(p.Blind, Unseen(err))
 		return
 	}
 	status := o.status

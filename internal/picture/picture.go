@@ -26,6 +26,22 @@ type Picture struct {
 // Ours is Blind.What where ivtd does not answer.
 const Ours = "vectors that ivtd hands out"
 
+// Nobody is Blind.Why where no ivtd runs.
+const Nobody = "nobody answers"
+
+// Unseen says what is missing where ivtd does not answer, why, and what would reveal it.
+func Unseen(err error) host.Blind {
+	b := host.Blind{What: Ours, Why: err.Error(), Cure: "is ivtd running? ivtd --help"}
+	var refusal *irq.Error
+	if errors.As(err, &refusal) && refusal.Code == irq.ErrAccessDenied {
+		b.Why, b.Cure = refusal.Detail, ""
+		if len(refusal.Remedies) > 0 {
+			b.Cure = refusal.Remedies[0]
+		}
+	}
+	return b
+}
+
 // From says where a picture is taken.
 type From struct {
 	Root   *host.Root
@@ -52,7 +68,7 @@ func Take(ctx context.Context, f From) (*Picture, error) {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			p.Blind = append(p.Blind, host.Blind{What: Ours, Why: err.Error(), Cure: "is ivtd running? ivtd --help"})
+			p.Blind = append(p.Blind, Unseen(err))
 		}
 	}
 	return p, nil

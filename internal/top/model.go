@@ -150,11 +150,17 @@ func (m *Model) seeDaemon() {
 		if m.lost.IsZero() {
 			m.lost = m.picture.Taken
 		}
-		i := slices.IndexFunc(m.picture.Blind, func(b host.Blind) bool { return b.What == picture.Ours })
-		if i >= 0 {
-			m.lostWhy = m.picture.Blind[i].Why
-		}
+		m.lostWhy = m.unseen()
 	}
+}
+
+// unseen is why ivtd's vectors are not in the picture, "" if they are.
+func (m *Model) unseen() string {
+	i := slices.IndexFunc(m.picture.Blind, func(b host.Blind) bool { return b.What == picture.Ours })
+	if i < 0 {
+		return ""
+	}
+	return m.picture.Blind[i].Why
 }
 
 // look opens the detail of a vector and asks for what is not in the picture.

@@ -255,7 +255,9 @@ func TestALostDaemonIsSaidAndComesBack(t *testing.T) {
 	if f := m.frame(); strings.Contains(f, "gone") || !strings.Contains(f, "2 connections, 1 waiting") {
 		t.Error(f)
 	}
-	never := start(t, &script{pictures: []*picture.Picture{lost}}, 100, 24)
+	none := *lost
+	none.Blind = []host.Blind{{What: picture.Ours, Why: picture.Nobody}}
+	never := start(t, &script{pictures: []*picture.Picture{&none}}, 100, 24)
 	if f := never.frame(); strings.Contains(f, "gone") || !strings.Contains(f, "no ivtd") {
 		t.Error(f)
 	}
@@ -272,6 +274,18 @@ func TestAnUnreadableMachineIsTriedAgain(t *testing.T) {
 	if strings.Contains(m.frame(), "trying again") || len(m.lines) != 6 {
 		t.Error(m.frame())
 	}
+}
+
+// TestWhoIsNotLetInIsTold: an ivtd that is there is not taken for none.
+func TestWhoIsNotLetInIsTold(t *testing.T) {
+	p := sample()
+	p.Daemon = nil
+	p.Blind = append(p.Blind, picture.Unseen(&irq.Error{Code: irq.ErrAccessDenied, Detail: "the socket /s does not let this user in", Remedies: []string{"ls -l /s"}}))
+	m := start(t, &script{pictures: []*picture.Picture{p}}, 160, 24)
+	if f := m.frame(); !strings.Contains(f, "ivtd: the socket /s does not let this user in") || strings.Contains(f, "no ivtd") {
+		t.Errorf("\n%s", f)
+	}
+	sound(t, m.frame(), 160, 24)
 }
 
 func TestASavedMachineIsReadOnce(t *testing.T) {

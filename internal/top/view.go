@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/ivtd/ivt/internal/picture"
 	"github.com/ivtd/ivt/internal/term"
 )
 
@@ -134,6 +135,9 @@ func (m *Model) daemon() string {
 	case !m.lost.IsZero():
 		return paint(term.Red, "ivtd is gone")
 	case m.feed.Live():
+		if why := m.unseen(); why != "" && why != picture.Nobody {
+			return paint(term.Yellow, "ivtd: "+clip(why, 60))
+		}
 		return "no ivtd"
 	}
 	return ""
