@@ -17,12 +17,12 @@ func Open(control, memory int) (s *Store, kept map[string]Entry, problems []stri
 		return nil, nil, nil, err
 	}
 	m.Generation().Add(1)
-	s = &Store{memory: m, control: control, index: map[string]int{}, most: capacity()}
-	held, err := s.ask(opAll)
+	s = &Store{memory: m, control: control, index: make(map[string]int, m.used()), most: capacity()}
+	held, err := s.receive(make(map[int][]int, m.used())) // the keeper has asked itself
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("ask the keeper for what it holds: %w", err)
+		return nil, nil, nil, fmt.Errorf("receive what the keeper holds: %w", err)
 	}
-	kept = map[string]Entry{}
+	kept = make(map[string]Entry, len(held))
 	end := m.used()
 	for slot := range held {
 		end = max(end, slot+1)
@@ -46,12 +46,8 @@ func Open(control, memory int) (s *Store, kept map[string]Entry, problems []stri
 	return s, kept, problems, nil
 }
 
-// ask receives what the keeper answers: to opAll all descriptors that it holds, by slot.
-func (s *Store) ask(op uint32) (map[int][]int, error) {
-	if err := s.say(op); err != nil {
-		return nil, err
-	}
-	held := map[int][]int{}
+// receive puts all descriptors that the keeper sends into held, by slot, until it says that this is the end.
+func (s *Store) receive(held map[int][]int) (map[int][]int, error) {
 	buffer := make([]byte, maxRecord)
 	for {
 		n, fds, err := kernel.ReceiveRights(s.control, buffer)
@@ -96,11 +92,6 @@ func (s *Store) adopt(i int, state uint32, fds []int, kept map[string]Entry) (pr
 		return reject(fmt.Sprintf("damaged, state %d", state))
 	case len(fds) != slot.descriptors():
 		return reject(fmt.Sprintf("%d descriptors came back, %d were given", len(fds), slot.descriptors()))
-	}
-	for n, fd := range fds {
-		if _, inode, err := kernel.FileIdentity(fd); err != nil || inode != slot.inode(n) {
-			return reject(fmt.Sprintf("descriptor %d is not the one that was given", n))
-		}
 	}
 	entry := Entry{Value: value, Descriptors: fds, change: slot.change()}
 	for c := range Counters {

@@ -13,7 +13,7 @@ import (
 const (
 	opPut     = 1 // hold these descriptors for these slots, instead of what was held
 	opDrop    = 2 // let go of what is held for these slots
-	opAll     = 3 // send everything that is held: opPut records, then opEnd
+	opAll     = 3 // send everything that is held: opPut records, then opEnd; the keeper says it on behalf of the worker that it starts
 	opEnd     = 4
 	opReady   = 5 // the worker serves
 	opUpgrade = 6 // execute the program file again, in place

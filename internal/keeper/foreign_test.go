@@ -85,14 +85,23 @@ func must[A, B any](t *testing.T, f func(A) (B, error), a A) B {
 }
 
 // A worker's Open is asked with what a store gave back: the test is the keeper.
-func reopen(t *testing.T, m *Memory, held map[int][]int) (map[string]Entry, []string, *Store) {
+func reopen(t *testing.T, m *Memory, back map[int][]int) (map[string]Entry, []string, *Store) {
 	t.Helper()
+	held := map[int][]int{}
+	for slot, fds := range back {
+		if m.slot(slot).gave(fds) {
+			held[slot] = fds
+		}
+	}
 	ours, theirs, err := kernel.Socketpair()
 	if err != nil {
 		t.Fatal(err)
 	}
 	k := &Keeper{memory: m, held: held, control: ours}
 	k.store = newStore("", nil)
+	if err := kernel.SendRights(theirs, encodeRecord(opAll)); err != nil {
+		t.Fatal(err)
+	}
 	done := make(chan bool)
 	go k.serve(done)
 	s, kept, problems, err := Open(theirs, must(t, kernel.Duplicate, m.FD()))

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/ivtd/ivt/internal/kernel"
@@ -178,7 +179,7 @@ func (k *Keeper) serve(upgrade chan<- bool) {
 		}
 		switch k.heed(buffer[:n], fds) {
 		case opAll:
-			if err := k.sendAll(); err != nil {
+			if err := k.sendAll(); err != nil && !errors.Is(err, syscall.EPIPE) { // else it is dead already
 				k.options.Log.Error("hand everything to the new worker", "err", err)
 			}
 		case opSync:
@@ -266,7 +267,7 @@ func (k *Keeper) sendAll() error {
 		if len(fds) == 0 {
 			return nil
 		}
-		err := kernel.SendRights(k.control, encodeRecord(opPut, pairs...), fds...)
+		err := k.send(encodeRecord(opPut, pairs...), fds)
 		pairs, fds = pairs[:0], fds[:0]
 		return err
 	}
@@ -283,6 +284,17 @@ func (k *Keeper) sendAll() error {
 		return err
 	}
 	return kernel.SendRights(k.control, encodeRecord(opEnd))
+}
+
+// send waits where so many descriptors are on their way to the worker that the kernel allows no more (ETOOMANYREFS, unix(7)).
+func (k *Keeper) send(record []byte, fds []int) error {
+	for {
+		err := kernel.SendRights(k.control, record, fds...)
+		if !errors.Is(err, syscall.ETOOMANYREFS) {
+			return err
+		}
+		time.Sleep(restPause)
+	}
 }
 
 // wait pauses before the next try. A signal to end stops it.

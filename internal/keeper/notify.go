@@ -222,27 +222,26 @@ func (s *store) restore(in *Inherited) (held map[int][]int) {
 	return held
 }
 
-// back returns copies of a slot's descriptors, nil if there is none or one is missing.
-func (s *store) back(slot int, stored map[uint32]int) (fds []int) {
-	for i := range MaxDescriptors {
-		name := s.memory.slot(slot).name(i).Load()
-		if name == 0 {
-			return fds
-		}
-		fd, ok := stored[name]
+// back returns copies of a slot's descriptors, nil if there is none, or one is missing or not the one that was given.
+func (s *store) back(n int, stored map[uint32]int) (fds []int) {
+	slot, whole := s.memory.slot(n), true
+	for i := 0; whole && i < MaxDescriptors && slot.name(i).Load() != 0; i++ {
+		fd, ok := stored[slot.name(i).Load()]
 		if ok {
 			fd, ok = copyOf(fd)
 		}
-		if !ok {
-			closeAll(fds)
-			for i := range MaxDescriptors {
-				s.memory.slot(slot).name(i).Store(0)
-			}
-			return nil
+		if whole = ok; ok {
+			fds = append(fds, fd)
 		}
-		fds = append(fds, fd)
 	}
-	return fds
+	if whole && slot.gave(fds) {
+		return fds
+	}
+	closeAll(fds)
+	for i := range MaxDescriptors {
+		slot.name(i).Store(0)
+	}
+	return nil
 }
 
 func copyOf(fd int) (int, bool) {

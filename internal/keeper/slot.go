@@ -25,6 +25,18 @@ func (s slot) inode(i int) uint64           { return binary.LittleEndian.Uint64(
 // name is under which number descriptor i is in systemd's store, 0 if it is not.
 func (s slot) name(i int) *atomic.Uint32 { return kernel.Word32(s.b, namesAt+4*i) }
 
+// gave reports whether these are the descriptors that the slot was written with, as far as their inodes tell. What the worker said
+// itself is so; a store may give back something else.
+func (s slot) gave(fds []int) bool {
+	for i, fd := range fds {
+		want := s.inode(i)
+		if _, inode, err := kernel.FileIdentity(fd); err != nil || want != 0 && inode != want {
+			return false
+		}
+	}
+	return true
+}
+
 // write fills the slot and leaves it in the state intent.
 func (s slot) write(key string, value []byte, inodes []uint64, change uint64) {
 	s.state().Store(slotIntent)

@@ -20,6 +20,10 @@ func (k *Keeper) start() (<-chan int, error) {
 	}
 	control := os.NewFile(uintptr(theirs), "keeper control")
 	defer control.Close()
+	// What every worker asks for first is asked on its behalf: it is on its way while the worker only starts.
+	if err := kernel.SendRights(theirs, encodeRecord(opAll)); err != nil {
+		return nil, errors.Join(err, kernel.Close(ours))
+	}
 	k.store.setControl(ours)
 	k.store.notify("WATCHDOG=1") // a worker that only just starts is not one that hangs
 	memory, err := kernel.Duplicate(k.memory.FD())

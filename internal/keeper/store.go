@@ -175,7 +175,10 @@ func (s *Store) Sync() error {
 	}
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
-	_, err := s.ask(opSync)
+	if err := s.say(opSync); err != nil {
+		return err
+	}
+	_, err := s.receive(map[int][]int{})
 	return err
 }
 

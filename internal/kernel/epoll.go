@@ -4,6 +4,7 @@ package kernel
 
 import (
 	"os"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,9 @@ type Epoll struct {
 	file *os.File
 	conn syscall.RawConn
 	raw  []unix.EpollEvent
+
+	mu sync.RWMutex // shared by those who use fd, against Close; conn.Control would do, but allocates
+	fd int          // -1: closed
 }
 
 // NewEpoll returns an empty set.
@@ -45,7 +49,7 @@ func NewEpoll() (*Epoll, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	e := &Epoll{file: os.NewFile(uintptr(fd), "epoll")}
+	e := &Epoll{file: os.NewFile(uintptr(fd), "epoll"), fd: fd}
 	e.conn, err = e.file.SyscallConn()
 	return e, err
 }
@@ -68,12 +72,13 @@ func (e *Epoll) Remove(fd int) error {
 }
 
 func (e *Epoll) control(operation, fd int, events uint32, key uint64) error {
-	event := unix.EpollEvent{Events: events, Fd: int32(uint32(key)), Pad: int32(key >> 32)}
-	var failed error
-	if err := e.conn.Control(func(epfd uintptr) { failed = unix.EpollCtl(int(epfd), operation, fd, &event) }); err != nil {
-		return err
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.fd < 0 {
+		return os.ErrClosed
 	}
-	return failed
+	event := unix.EpollEvent{Events: events, Fd: int32(uint32(key)), Pad: int32(key >> 32)}
+	return unix.EpollCtl(e.fd, operation, fd, &event)
 }
 
 // Wait fills ready with what is ready now, at least one, and returns how many; it waits if there is none.
@@ -101,4 +106,9 @@ func (e *Epoll) Wait(ready []Ready) (int, error) {
 }
 
 // Close ends the waiting and lets the set go, not the descriptors in it.
-func (e *Epoll) Close() error { return e.file.Close() }
+func (e *Epoll) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.fd = -1
+	return e.file.Close()
+}

@@ -105,6 +105,25 @@ func HungUp(fd int) (bool, error) {
 	return events&(unix.POLLHUP|unix.POLLRDHUP|unix.POLLERR) != 0, err
 }
 
+// HungUpAll is HungUp for many sockets at once, in their order. A negative number stands for none, which has not hung up.
+func HungUpAll(fds []int) ([]bool, error) {
+	p, gone := make([]unix.PollFd, len(fds)), make([]bool, len(fds))
+	for i, fd := range fds {
+		p[i] = unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
+	}
+	for {
+		if _, err := unix.Poll(p, 0); err == unix.EINTR {
+			continue
+		} else if err != nil {
+			return gone, err
+		}
+		for i := range p {
+			gone[i] = p[i].Revents&(unix.POLLHUP|unix.POLLRDHUP|unix.POLLERR) != 0
+		}
+		return gone, nil
+	}
+}
+
 // look polls one descriptor without waiting. Signals, which the Go runtime sends itself, interrupt that, too.
 func look(fd int, events int16) (int16, error) {
 	for {
