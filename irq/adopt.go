@@ -68,20 +68,54 @@ type AdoptSpec struct {
 // Errors: ErrAlreadyConnected if a vector or the id is taken, ErrNoSuchDevice and ErrInvalidParameter if
 // a vector is not there, and what Wire returns; then nothing has changed.
 func (r *Registry) Adopt(spec AdoptSpec) (*Connection, error) {
+	takeOver, err := r.Readmit(spec)
+	if err != nil {
+		return nil, err
+	}
+	c, err := takeOver()
+	if err == nil {
+		c.Ring()
+	}
+	return c, err
+}
+
+// Readmit is the first of the three steps of Adopt, for who adopts thousands while nobody is served: it checks and reserves, so
+// that of two records that exclude each other the first has what it names. takeOver is the second: it wires, and those of several
+// connections may run beside each other. The third is Connection.Ring, which can wait until holders are served again. Two records
+// must not have one id.
+func (r *Registry) Readmit(spec AdoptSpec) (takeOver func() (*Connection, error), err error) {
 	q := spec.request()
 	if err := q.malformed(); err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
-	c, err := r.readmit(&q, spec)
+	c, refusal := r.readmit(&q, spec)
 	r.mu.Unlock()
-	if err != nil {
-		return nil, err
+	if refusal != nil {
+		return nil, refusal
 	}
-	if err := c.takeOver(spec); err != nil {
-		return nil, err
+	return func() (*Connection, error) {
+		if err := c.takeOver(spec); err != nil {
+			return nil, err
+		}
+		return c, nil
+	}, nil
+}
+
+// Ring wakes the holder of every vector once more (rule 9). An orphaned connection, and one that is over, has nobody to wake.
+func (c *Connection) Ring() {
+	r := c.r
+	r.mu.Lock()
+	if c.state != connected {
+		r.mu.Unlock()
+		return
 	}
-	return c, nil
+	for _, a := range c.actions {
+		r.record(EventRang, a, "", "")
+	}
+	ring := c.ringing(c.actions)
+	r.mu.Unlock()
+	ring()
 }
 
 func (spec AdoptSpec) request() Request {
@@ -117,8 +151,7 @@ func (r *Registry) readmit(q *Request, spec AdoptSpec) (*Connection, *Error) {
 	c := r.reserve(q, p)
 	r.serial = max(serial, serialOf(spec.Connection))
 	c.id, c.generation, c.successor = spec.Connection, max(spec.Generation, 1), spec.Successor
-	h := spec.Holder
-	c.holder.Store(&h)
+	*c.holder.Load() = spec.Holder // nobody has seen it yet
 	for i, a := range c.actions {
 		v := spec.Vectors[i]
 		a.given.Store(v.Sequence)
@@ -152,7 +185,7 @@ func (c *Connection) takeOver(spec AdoptSpec) *Error {
 				return spec.Handler, nil
 			}
 			return spec.Wire(a.claim())
-		}, EventRang)
+		}, "")
 	}
 	c.r.mu.Lock()
 	defer c.r.mu.Unlock()

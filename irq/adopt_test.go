@@ -187,3 +187,38 @@ func TestRule14ARecordIsEnough(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// In three steps: what the first has reserved is taken before it is wired, and nobody is rung before the third.
+func TestRule14InThreeSteps(t *testing.T) {
+	tb := newTable(t, irq.SourceSpec{})
+	d := &driver{}
+	spec := func(id string, index int) irq.AdoptSpec {
+		return irq.AdoptSpec{Record: irq.Record{Connection: id, Holder: process(7), Vectors: []irq.VectorRecord{{Vector: tb.v(index)}}}, Handler: d.handle}
+	}
+	takeOver, err := tb.Readmit(spec("c9", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tb.Readmit(spec("c8", 1))
+	refused(t, err, irq.ErrAlreadyConnected, irq.ReasonHeld)
+	refused(t, second(tb.try(nil, tb.v(1))), irq.ErrAlreadyConnected, irq.ReasonHeld)
+	c, err := takeOver()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb.Settle()
+	if got := d.taken(); len(got) != 0 {
+		t.Error("rung before the time:", got)
+	}
+	c.Ring()
+	tb.Settle()
+	if diff := cmp.Diff([]irq.Interrupt{{Sequence: 1, Rang: true}}, d.taken()); diff != "" {
+		t.Error(diff)
+	}
+	tb.disconnect(c)
+	c.Ring() // nobody is there to be woken
+	tb.Settle()
+	if got := d.taken(); len(got) != 0 {
+		t.Error("rung after the end:", got)
+	}
+}

@@ -103,7 +103,8 @@ func (l *Line) take(a *action, shared bool) {
 	}
 }
 
-// establish wires a reserved connection and starts deliveries; if that fails nothing is left of it.
+// establish wires a reserved connection and starts deliveries; if that fails nothing is left of it. Without a kind nobody is told
+// or rung yet.
 func (c *Connection) establish(operation string, how wirer, kind EventKind) *Error {
 	failed := c.wire(operation, how)
 	r := c.r
@@ -120,12 +121,16 @@ func (c *Connection) establish(operation string, how wirer, kind EventKind) *Err
 		return failed
 	}
 	r.enroll(c)
-	ring := c.start()
+	ring := c.ringing(c.start())
+	if kind == "" {
+		r.mu.Unlock()
+		return nil
+	}
 	for _, a := range c.actions {
 		r.record(kind, a, "", "")
 	}
 	r.mu.Unlock()
-	c.ringAll(ring)
+	ring()
 	return nil
 }
 
@@ -226,16 +231,22 @@ func (c *Connection) start() (ring []*action) {
 	return ring
 }
 
-// ringAll wakes the present holder once more, after the new wiring (rule 9).
-func (c *Connection) ringAll(actions []*action) {
-	for _, a := range actions {
-		l := a.line
-		if a.handler != nil {
-			a.ring()
-			continue
+// ringing returns what wakes the present holder once more, after the new wiring (rule 9). Locked; what it returns is called
+// without the lock.
+func (c *Connection) ringing(actions []*action) (ring func()) {
+	delivers := make([]bool, len(actions)) // the kernel; the next generation's wiring writes handler
+	for i, a := range actions {
+		delivers[i] = a.handler == nil
+	}
+	return func() {
+		for i, a := range actions {
+			if !delivers[i] {
+				a.ring()
+				continue
+			}
+			c.r.totals.rang.Add(1)
+			c.r.complain(a.line, "ring", a.wiring().Ring(a.line.Vector()))
 		}
-		c.r.totals.rang.Add(1)
-		c.r.complain(l, "ring", a.wiring().Ring(l.Vector()))
 	}
 }
 

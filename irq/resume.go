@@ -25,12 +25,12 @@ func (c *Connection) Resume(ctx context.Context, h Holder) error {
 		c.armGrace()
 		r.mu.Unlock()
 	default:
-		ring := c.start()
+		ring := c.ringing(c.start())
 		for _, a := range c.actions {
 			r.record(EventResumed, a, "", "")
 		}
 		r.mu.Unlock()
-		c.ringAll(ring)
+		ring()
 		return nil
 	}
 	return r.complained(c, failed)
