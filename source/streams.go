@@ -48,11 +48,11 @@ func NewStreams(c Config) (*Streams, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: start the relay: %w", c.Name, err)
 	}
-	s := &Streams{relay: r, ack: c.Ack, keep: c.Keep, open: map[claimKey]*stream{}, kept: map[string]Kept{}}
-	for key, kept := range s.keep.All() {
-		s.kept[key] = kept
+	kept := c.Keep.All()
+	if kept == nil {
+		kept = map[string]Kept{}
 	}
-	return s, nil
+	return &Streams{relay: r, ack: c.Ack, keep: c.Keep, open: make(map[claimKey]*stream, len(kept)), kept: kept}, nil
 }
 
 // Wire opens the stream of a claim and returns its handler.
@@ -61,13 +61,20 @@ func (s *Streams) Wire(c irq.Claim, level bool) (irq.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a stream for %s: %w", c.Vector, err)
 	}
-	if err := s.keep.Put(keyOf(c).String(), nil, st.in.fd, st.theirs); err != nil {
+	var value []byte
+	if st.in.refuses {
+		value = []byte(keptRefuses)
+	}
+	if err := s.keep.Put(keyOf(c).String(), value, st.in.fd, st.theirs); err != nil {
 		st.close()
 		return nil, fmt.Errorf("keep the stream of %s: %w", c.Vector, err)
 	}
 	st.from(0, s.keep, keyOf(c).String())
 	return s.hold(c, st), nil
 }
+
+// keptRefuses is the value of a stream whose inlet refuses descriptors: the socket goes on doing so, and need not be told again.
+const keptRefuses = "refuses"
 
 // Adopt takes over the stream that a former process had opened for a claim.
 func (s *Streams) Adopt(c irq.Claim, level bool) (irq.Handler, error) {
@@ -78,10 +85,12 @@ func (s *Streams) Adopt(c irq.Claim, level bool) (irq.Handler, error) {
 		return nil, &irq.Error{Code: irq.ErrNotConnected, Operation: "adopt", Vector: c.Vector, Reason: irq.ReasonClosed,
 			Detail: "its stream was not kept across the restart", Remedies: []string{"connect again"}}
 	}
-	in := inlet{fd: kept.FDs[0], speaks: true}
-	if err := in.prepare(); err != nil {
-		closeAll(kept.FDs)
-		return nil, fmt.Errorf("adopt the stream of %s: %w", c.Vector, err)
+	in := inlet{fd: kept.FDs[0], speaks: true, refuses: string(kept.Value) == keptRefuses}
+	if !in.refuses {
+		if err := in.prepare(); err != nil {
+			closeAll(kept.FDs)
+			return nil, fmt.Errorf("adopt the stream of %s: %w", c.Vector, err)
+		}
 	}
 	st, err := startStream(s.relay, c, level, s.ack, in, kept.FDs[1])
 	if err != nil {
