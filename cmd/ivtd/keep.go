@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 
@@ -112,6 +113,7 @@ func (o *options) work(log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
+	unhurried := debug.SetGCPercent(startPercent)
 	store, left, problems, err := keeper.Open(keeper.ControlFile, keeper.MemoryFile)
 	if err != nil {
 		return err
@@ -131,7 +133,7 @@ func (o *options) work(log *slog.Logger) error {
 		daemon.Confine(o.places, log)
 	}
 	c := daemon.Config{Policy: p, Store: store, Left: left}
-	w := worker{store: store, durable: os.Getenv(durableEnv) != ""}
+	w := worker{store: store, durable: os.Getenv(durableEnv) != "", serves: func() { debug.SetGCPercent(unhurried) }}
 	return o.attend(c, w, log, listeners, public, signals)
 }
 
@@ -156,13 +158,18 @@ func inheritedListeners() ([]net.Listener, error) {
 type worker struct {
 	store   *keeper.Store
 	durable bool
+	serves  func() // called when we serve
 }
+
+// startPercent is GOGC until a worker serves: everybody waits for it, and most of what it makes then stays.
+const startPercent = 400
 
 // ready says that we serve.
 func (w worker) ready() error {
 	if w.store == nil {
 		return nil
 	}
+	w.serves()
 	return w.store.Ready()
 }
 

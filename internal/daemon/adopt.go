@@ -3,11 +3,12 @@ package daemon
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ivtd/ivt/internal/daemon/process"
@@ -25,16 +26,15 @@ type Adoption struct {
 }
 
 // adopt takes over what a former worker left: the sources have what is theirs already. Wiring is not
-// issued again; what nobody has taken over at the end is let go, and then every vector is rung (rules 9, 14).
+// issued again; what nobody has taken over at the end is let go, and then every vector is rung (rules 9, 14), while
+// others are served already.
 func (s *Server) adopt(ctx context.Context) {
 	k := s.keeping
 	if k == nil {
 		return
 	}
 	parts := k.entries(partPrefix)
-	for f := range readFormer(k.entries(connectionPrefix), parts) {
-		s.adoptOne(f)
-	}
+	s.takeOver(readFormer(k.entries(connectionPrefix), parts))
 	for key := range parts { // of records that were never finished
 		k.Drop(partPrefix + key)
 	}
@@ -61,36 +61,94 @@ type former struct {
 	parts    []string // keys of those of its record
 	lifeline int      // -1: none
 	err      error    // why the record cannot be read
+
+	link     *link
+	hungUp   bool // its lifeline has, or it has none
+	takeOver func() (*irq.Connection, error)
 }
 
-// readFormer reads the records on a goroutine of its own, in the order in which they are to be taken over: that takes as long
-// as all the rest, and everybody waits meanwhile. What is read of parts is deleted there.
-func readFormer(connections, parts map[string]keeper.Entry) <-chan former {
-	all := make(chan former, 256)
+// readFormer reads the records on a goroutine of its own, in the order in which they are to be taken over: everybody waits
+// meanwhile. What is read of parts is deleted there.
+func readFormer(connections, parts map[string]keeper.Entry) <-chan []former {
+	all := make(chan []former, len(connections)/formerAtOnce+1)
 	go func() {
 		defer close(all)
-		for _, id := range newestFirst(connections) {
-			f := former{id: id, lifeline: -1}
-			if fds := connections[id].Descriptors; len(fds) == 1 {
-				f.lifeline = fds[0]
+		seen := map[string]string{}
+		for ids := range slices.Chunk(newestFirst(connections), formerAtOnce) {
+			some := make([]former, len(ids))
+			for i, id := range ids {
+				e, f := connections[id], &some[i]
+				f.id, f.lifeline = id, -1
+				if len(e.Descriptors) == 1 {
+					f.lifeline = e.Descriptors[0]
+				}
+				f.record, f.parts, f.err = readKept(id, e.Value, parts, seen)
 			}
-			f.record, f.parts, f.err = readKept(id, connections[id].Value, parts)
-			all <- f
+			all <- some
 		}
 	}()
 	return all
 }
 
-func (s *Server) adoptOne(f former) {
-	id, r, err := f.id, f.record, f.err
-	if err == nil {
-		err = s.readmit(id, r, f.parts, f.lifeline)
-	} else if f.lifeline >= 0 {
+// formerAtOnce is how many records are read before the next step begins with them: to hand over each costs more than to read it.
+const formerAtOnce = 64
+
+// takeOver makes the connections again: what each has is reserved in their order, and then they are wired side by side.
+func (s *Server) takeOver(all <-chan []former) {
+	reserved := make(chan []*former, cap(all))
+	var wiring sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wiring.Go(func() {
+			for some := range reserved {
+				s.tieAll(some)
+			}
+		})
+	}
+	for some := range all {
+		good := make([]*former, 0, len(some))
+		for i := range some {
+			f := &some[i]
+			if f.err == nil {
+				f.err = s.readmit(f)
+			}
+			if f.err != nil {
+				f.close()
+				s.lose(f, f.err)
+				continue
+			}
+			good = append(good, f)
+		}
+		reserved <- good
+	}
+	close(reserved)
+	wiring.Wait()
+}
+
+func (s *Server) tieAll(some []*former) {
+	lifelines := make([]int, len(some))
+	for i, f := range some {
+		lifelines[i] = f.lifeline
+	}
+	hungUp, err := kernel.HungUpAll(lifelines)
+	for i, f := range some {
+		f.hungUp = f.lifeline < 0 || err != nil || hungUp[i]
+		if err := s.tieAgain(f); err != nil {
+			s.lose(f, err)
+		}
+	}
+}
+
+// close lets the lifeline of a connection that does not go on hang up.
+func (f *former) close() {
+	if f.lifeline >= 0 {
 		kernel.Close(f.lifeline)
+		f.lifeline = -1
 	}
-	if err == nil {
-		return
-	}
+}
+
+// lose forgets a connection that could not be taken over.
+func (s *Server) lose(f *former, err error) {
+	id, r := f.id, f.record
 	s.keeping.Drop(connectionPrefix + id)
 	for _, key := range f.parts {
 		s.keeping.Drop(key)
@@ -99,10 +157,10 @@ func (s *Server) adoptOne(f former) {
 	if errors.Is(err, irq.ErrNotConnected) || errors.Is(err, irq.ErrAlreadyConnected) {
 		// A connection lets go of its wiring first, then its vectors are free, and last it is forgotten.
 		ended = irq.Event{Kind: irq.EventDisconnected, Reason: irq.ReasonClosed, Detail: "it was ending when a worker of ivtd died"}
-		s.adoption.Ended++
+		s.count(&s.adoption.Ended)
 		s.log.Info("a connection was ending when the former worker died", "connection", id, "err", err)
 	} else {
-		s.adoption.Released++
+		s.count(&s.adoption.Released)
 		s.log.Error("a connection could not be taken over and is released", "connection", id, "err", err)
 	}
 	for _, v := range r.Vectors {
@@ -120,7 +178,7 @@ func newestFirst(connections map[string]keeper.Entry) []string {
 }
 
 // readKept puts a record together. keys are those of its parts.
-func readKept(id string, value []byte, parts map[string]keeper.Entry) (r keptLink, keys []string, err error) {
+func readKept(id string, value []byte, parts map[string]keeper.Entry, seen map[string]string) (r keptLink, keys []string, err error) {
 	h, err := readHead(value)
 	if err != nil {
 		return r, nil, fmt.Errorf("its record is damaged: %w", err)
@@ -135,44 +193,31 @@ func readKept(id string, value []byte, parts map[string]keeper.Entry) (r keptLin
 		delete(parts, key[len(partPrefix):])
 		text, keys = append(text, part.Value...), append(keys, key)
 	}
-	if err := json.Unmarshal(text, &r); err != nil {
+	if err := r.unpack(text, seen); err != nil {
 		return r, keys, fmt.Errorf("its record is damaged: %w", err)
 	}
 	r.version = h.Version
 	return r, keys, nil
 }
 
-// readmit makes the connection again, with its lifeline, which is ours from then on.
-func (s *Server) readmit(id string, r keptLink, parts []string, lifeline int) error {
-	l := &link{server: s, subject: r.Subject, lifeline: -1, token: r.Token, earlier: r.Earlier, parts: parts, version: r.version, counted: func() {}}
+// readmit reserves what the connection has.
+func (s *Server) readmit(f *former) (err error) {
+	r := &f.record
+	l := &link{server: s, subject: r.Subject, lifeline: -1, token: r.Token, earlier: r.Earlier, parts: f.parts, version: r.version, counted: func() {}}
 	l.asked = asked{r.Trigger, r.Access, r.Shared, r.Grace}
 	if giveBack, err := s.users.take(r.Subject.UID, connectionsOf, 0, nil); err == nil {
 		l.counted = giveBack
 	}
-	if r.orphanedMeanwhile(lifeline) && lifeline >= 0 {
-		kernel.Shutdown(lifeline)
-		kernel.Close(lifeline)
-		lifeline = -1
+	if r.orphanedMeanwhile(f.lifeline) && f.lifeline >= 0 {
+		kernel.Shutdown(f.lifeline)
+		f.close()
 	}
 	r.GraceEnds = bounded(r.GraceEnds, time.Now(), r.Grace)
-	connection, err := s.registry.Adopt(irq.AdoptSpec{Record: r.Record, OnNotice: l.notice, Wire: s.adoptClaim})
-	if err != nil {
+	f.link = l
+	if f.takeOver, err = s.registry.Readmit(irq.AdoptSpec{Record: r.Record, OnNotice: l.notice, Wire: s.adoptClaim}); err != nil {
 		l.counted()
-		if lifeline >= 0 {
-			kernel.Close(lifeline)
-		}
-		return err
 	}
-	s.keep(l, id)
-	if !r.GraceEnds.IsZero() {
-		l.mu.Lock()
-		l.connection, l.generation = connection, connection.Generation()
-		l.mu.Unlock()
-		l.note()
-		s.adoption.Adopted++
-		return nil
-	}
-	return s.tieAgain(l, connection, r.Holder, lifeline)
+	return err
 }
 
 // orphanedMeanwhile makes an orphan of a connection with a grace that has lost its holder while no worker ran.
@@ -204,34 +249,29 @@ func bounded(end, now time.Time, grace time.Duration) time.Time {
 	return end
 }
 
-// tieAgain watches lifeline and process as before. A holder that left meanwhile is seen here, before anybody is served.
-func (s *Server) tieAgain(l *link, c *irq.Connection, h irq.Holder, lifeline int) error {
-	watched, err := s.processes.watchAgain(processKey{h.PID, h.StartTime})
-	hungUp := true
-	if err == nil && lifeline >= 0 {
-		hungUp, err = kernel.HungUp(lifeline)
+// tieAgain makes the connection again, and watches lifeline and process as before. A holder that left meanwhile is seen here, before
+// anybody is served.
+func (s *Server) tieAgain(f *former) error {
+	l := f.link
+	c, err := f.takeOver()
+	if err != nil {
+		l.counted()
+		f.close()
+		return err
 	}
-	if err != nil || hungUp {
-		s.adoption.Ended++
-		l.mu.Lock()
-		l.connection, l.generation = c, c.Generation()
-		l.mu.Unlock()
-		if watched != nil {
-			defer watched.release()
-		}
-		if lifeline >= 0 {
-			kernel.Shutdown(lifeline)
-			kernel.Close(lifeline)
-		}
-		if watched != nil { // it lives, and let go or never got it: a grace is for who died
-			return ignoreEnded(c.Disconnect(context.Background()))
-		}
-		c.HolderDied()
+	s.keep(l, f.id)
+	if !f.record.GraceEnds.IsZero() {
+		l.hold(c)
 		l.note()
+		s.count(&s.adoption.Adopted)
 		return nil
 	}
-	s.adoption.Adopted++
-	if err := l.bind(&tie{ours: lifeline, theirs: -1, process: watched}, c); err != nil && !errors.Is(err, irq.ErrNotConnected) {
+	watched, err := s.processes.watchAgain(processKey{f.record.Holder.PID, f.record.Holder.StartTime})
+	if err != nil || f.hungUp {
+		return s.leftMeanwhile(f, c, watched)
+	}
+	s.adoptedOne(c)
+	if err := l.bind(&tie{ours: f.lifeline, theirs: -1, process: watched}, c); err != nil && !errors.Is(err, irq.ErrNotConnected) {
 		return err
 	}
 	if l.fallBackOn(nil) != nil { // the answer had arrived
@@ -239,6 +279,68 @@ func (s *Server) tieAgain(l *link, c *irq.Connection, h irq.Holder, lifeline int
 	}
 	return nil // what is kept of it is what it was
 }
+
+// leftMeanwhile ends a connection whose holder died or let go while no worker ran. watched is the process if it lives.
+func (s *Server) leftMeanwhile(f *former, c *irq.Connection, watched *watched) error {
+	s.count(&s.adoption.Ended)
+	f.link.hold(c)
+	if f.lifeline >= 0 {
+		kernel.Shutdown(f.lifeline)
+		f.close()
+	}
+	if watched != nil { // it let go or never got it: a grace is for who died
+		defer watched.release()
+		return ignoreEnded(c.Disconnect(context.Background()))
+	}
+	c.HolderDied()
+	f.link.note()
+	return nil
+}
+
+// hold gives a link the connection whose holder it cannot be tied to.
+func (l *link) hold(c *irq.Connection) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.connection, l.generation = c, c.Generation()
+}
+
+func (s *Server) count(n *int) {
+	s.adopting.Lock()
+	defer s.adopting.Unlock()
+	*n++
+}
+
+func (s *Server) adoptedOne(c *irq.Connection) {
+	s.adopting.Lock()
+	defer s.adopting.Unlock()
+	s.adoption.Adopted++
+	s.adopted = append(s.adopted, c)
+}
+
+// ringAdopted wakes every holder once more (rule 9). It waits for the history to follow: the registry's ring is shorter than what
+// happens to ten thousand connections at once.
+func (s *Server) ringAdopted() {
+	for some := range slices.Chunk(s.adopted, max(leastRung, s.live.Load().Limits.History/4)) {
+		if !s.history.follow(s.base, s.registry.Stats().Sequence) {
+			return
+		}
+		for few := range slices.Chunk(some, ringAtOnce) {
+			for _, c := range few {
+				c.Ring()
+			}
+			time.Sleep(ringPause)
+		}
+	}
+	s.adopted = nil
+}
+
+const (
+	// leastRung is how many holders are woken without a look at the history, however short the ring is.
+	leastRung = 512
+	// After so many the others have their turn: who was woken, and who calls. Go's poller is not looked at while all are busy.
+	ringAtOnce = 64
+	ringPause  = 500 * time.Microsecond
+)
 
 // adoptClaim has the source take over one vector.
 func (s *Server) adoptClaim(c irq.Claim) (irq.Handler, error) {

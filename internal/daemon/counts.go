@@ -43,30 +43,26 @@ func (s *Server) noteCounts(vectors []irq.Vector) {
 // tally adds up what former workers had counted for the vectors of a source, before the source takes what is its own.
 func (k *keeping) tally(name string) {
 	sums := map[irq.Vector]counts{}
-	streams := sourcePrefix + name + "/stream/"
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for key, e := range k.left {
-		if text, ok := strings.CutPrefix(key, countPrefix); ok {
-			var v irq.Vector
-			var c counts
-			if v.UnmarshalText([]byte(text)) == nil && v.Source == name && json.Unmarshal(e.Value, &c) == nil {
-				sum := sums[v]
-				sums[v] = counts{sum.Arrived + c.Arrived, sum.Taken + c.Taken, sum.Unhandled + c.Unhandled}
-				delete(k.left, key)
-			}
+	for text, e := range k.left[countPrefix] {
+		var v irq.Vector
+		var c counts
+		if v.UnmarshalText([]byte(text)) == nil && v.Source == name && json.Unmarshal(e.Value, &c) == nil {
+			sum := sums[v]
+			sums[v] = counts{sum.Arrived + c.Arrived, sum.Taken + c.Taken, sum.Unhandled + c.Unhandled}
+			delete(k.left[countPrefix], text)
+		}
+	}
+	for key, e := range k.left[sourcePrefix+name+"/"] {
+		rest, ok := strings.CutPrefix(key, "stream/")
+		kind, rest, _ := strings.Cut(rest, "/")
+		number, _, _ := strings.Cut(rest, "/")
+		index, err := strconv.Atoi(number)
+		if !ok || err != nil {
 			continue
 		}
-		rest, ok := strings.CutPrefix(key, streams)
-		words := strings.Split(rest, "/")
-		if !ok || len(words) != 4 {
-			continue
-		}
-		index, err := strconv.Atoi(words[1])
-		if err != nil {
-			continue
-		}
-		v := irq.Vector{Source: name, Type: words[0], Index: index}
+		v := irq.Vector{Source: name, Type: kind, Index: index}
 		sum, arrived := sums[v], e.Counters[source.TallyArrived]
 		// Sharers are each given what arrives, so the arrivals are counted a little high, and never low.
 		sums[v] = counts{sum.Arrived + arrived, sum.Taken + arrived, sum.Unhandled + e.Counters[source.TallyUnhandled]}

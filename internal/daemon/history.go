@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ivtd/ivt/api"
@@ -45,6 +47,7 @@ type historian struct {
 	cancel context.CancelFunc
 	loop   sync.WaitGroup
 	log    *slog.Logger
+	at     atomic.Uint64 // the last event that the store was given
 }
 
 // Read is that of the store, and then of the ring what the store has not been given yet.
@@ -62,7 +65,9 @@ func (h *historian) Read(after uint64, yield func(irq.Event) bool) error {
 
 func newHistorian(r *irq.Registry, store History, log *slog.Logger) *historian {
 	if store == nil {
-		return &historian{History: inMemory{r}, ring: inMemory{r}, cancel: func() {}, log: log}
+		h := &historian{History: inMemory{r}, ring: inMemory{r}, cancel: func() {}, log: log}
+		h.at.Store(math.MaxUint64)
+		return h
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &historian{History: store, ring: inMemory{r}, cancel: cancel, log: log}
@@ -91,7 +96,20 @@ func (h *historian) run(ctx context.Context, w *irq.Watcher) {
 			h.log.Warn("history missed events", "lost", lost)
 		}
 		h.record(e)
+		h.at.Store(e.Sequence)
 	}
+}
+
+// follow returns when the store has been given all events up to that one; false if ctx ended before.
+func (h *historian) follow(ctx context.Context, sequence uint64) bool {
+	for h.at.Load() < sequence {
+		select {
+		case <-time.After(recordPause / 4):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 func (h *historian) record(e irq.Event) {

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -40,12 +39,34 @@ type keeping struct {
 	log   *slog.Logger
 
 	mu   sync.Mutex
-	left map[string]keeper.Entry // by former workers, and not taken over yet
-	sums map[irq.Vector]counts   // of the source that is being opened
+	left map[string]map[string]keeper.Entry // by former workers, and not taken over yet: by prefix and by what follows it
+	sums map[irq.Vector]counts              // of the source that is being opened
 }
 
 func newKeeping(store *keeper.Store, left map[string]keeper.Entry, log *slog.Logger) *keeping {
-	return &keeping{store: store, left: maps.Clone(left), log: log}
+	k := &keeping{store: store, left: map[string]map[string]keeper.Entry{}, log: log}
+	sizes := map[string]int{}
+	for key := range left {
+		prefix, _ := splitKey(key)
+		sizes[prefix]++
+	}
+	for prefix, n := range sizes {
+		k.left[prefix] = make(map[string]keeper.Entry, n)
+	}
+	for key, e := range left {
+		prefix, rest := splitKey(key)
+		k.left[prefix][rest] = e
+	}
+	return k
+}
+
+// splitKey tells the prefix under which somebody looks for a key from what follows it. A source has a prefix of its own.
+func splitKey(key string) (prefix, rest string) {
+	at := strings.IndexByte(key, '/') + 1
+	if key[:at] == sourcePrefix {
+		at += strings.IndexByte(key[at:], '/') + 1
+	}
+	return key[:at], key[at:]
 }
 
 func (k *keeping) Put(key string, value []byte, fds ...int) error {
@@ -75,24 +96,31 @@ func (k *keeping) All() map[string]source.Kept { return k.take("") }
 
 // take hands out, once, what is left under keys that begin with prefix; the keys come back without it.
 func (k *keeping) take(prefix string) map[string]source.Kept {
-	found := map[string]source.Kept{}
-	for key, e := range k.entries(prefix) {
+	entries := k.entries(prefix)
+	found := make(map[string]source.Kept, len(entries))
+	for key, e := range entries {
 		found[key] = source.Kept{Value: e.Value, FDs: e.Descriptors, Count: e.Counters[sourceCounter], Tally: e.Counters}
 	}
 	return found
 }
 
+// entries takes out what is left under a prefix, or everything for "".
 func (k *keeping) entries(prefix string) map[string]keeper.Entry {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	found := map[string]keeper.Entry{}
-	for key, e := range k.left {
-		if rest, ok := strings.CutPrefix(key, prefix); ok {
-			found[rest] = e
-			delete(k.left, key)
+	if prefix != "" {
+		found := k.left[prefix]
+		delete(k.left, prefix)
+		return found
+	}
+	all := map[string]keeper.Entry{}
+	for prefix, some := range k.left {
+		for rest, e := range some {
+			all[prefix+rest] = e
 		}
 	}
-	return found
+	clear(k.left)
+	return all
 }
 
 // settle lets go of what nobody has taken over, and returns the keys.

@@ -1,9 +1,7 @@
 package daemon
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -24,24 +22,36 @@ type keptLink struct {
 }
 
 // A head is the first slot of a record: all of it, or where the rest is. Parts have names of their own version, so that a
-// record is replaced in one step, by its head.
+// record is replaced in one step, by its head. Its JSON is that of former versions.
 type head struct {
 	Whole   json.RawMessage `json:"whole,omitempty"`
 	Version uint64          `json:"version,omitempty"`
 	Parts   int             `json:"parts,omitempty"`
 }
 
-// A head of one slot is written and read without looking into it a second time.
-var wholeBegins, wholeEnds = []byte(`{"whole":`), []byte(`}`)
-
 func readHead(value []byte) (h head, err error) {
-	if text, ok := bytes.CutPrefix(value, wholeBegins); ok {
-		if text, ok = bytes.CutSuffix(text, wholeEnds); ok {
-			return head{Whole: text}, nil
-		}
+	switch {
+	case len(value) == 0:
+		return h, errRecord
+	case value[0] == recordJSON:
+		err = json.Unmarshal(value, &h)
+		return h, err
+	case value[0] != recordParts:
+		return head{Whole: value}, nil
 	}
-	err = json.Unmarshal(value, &h)
-	return h, err
+	f := fields{b: value[1:], reading: true}
+	number(&f, &h.Version)
+	if number(&f, &h.Parts); f.bad || h.Parts < 1 {
+		return h, errRecord
+	}
+	return h, nil
+}
+
+func (h head) pack() []byte {
+	f := fields{b: []byte{recordParts}}
+	number(&f, &h.Version)
+	number(&f, &h.Parts)
+	return f.b
 }
 
 // remember keeps the connection of a link as it is now (rule 14). Once the connection is over it does nothing.
@@ -70,25 +80,20 @@ func (l *link) remember() error {
 	for i := range r.Vectors {
 		r.Vectors[i].Sequence = 0 // streams know where they are, and nobody else counts across a restart
 	}
-	text, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("keep %s: %w", c.ID(), err)
-	}
 	k.atLeast(globalSerial, l.server.registry.Stats().Serial)
 	var fds []int
 	if lifeline >= 0 {
 		fds = []int{lifeline}
 	}
-	return l.write(c.ID(), text, fds)
+	return l.write(c.ID(), r.pack(), fds)
 }
 
-func (l *link) write(id string, text []byte, fds []int) error {
+func (l *link) write(id string, value []byte, fds []int) error {
 	k, former := l.server.keeping, l.parts
-	value := slices.Concat(wholeBegins, text, wholeEnds)
 	l.parts = nil
 	if len(value) > keeper.MaxValue {
 		var err error
-		if value, err = l.divide(id, text); err != nil {
+		if value, err = l.divide(id, value); err != nil {
 			return err
 		}
 	}
@@ -102,10 +107,10 @@ func (l *link) write(id string, text []byte, fds []int) error {
 }
 
 // divide keeps a record that is longer than a slot in parts, and returns its head.
-func (l *link) divide(id string, text []byte) ([]byte, error) {
+func (l *link) divide(id string, record []byte) ([]byte, error) {
 	l.version++
 	h := head{Version: l.version}
-	for part := range slices.Chunk(text, keeper.MaxValue) {
+	for part := range slices.Chunk(record, keeper.MaxValue) {
 		key := partKey(id, l.version, h.Parts)
 		if err := l.server.keeping.Put(key, part); err != nil {
 			return nil, err
@@ -113,7 +118,7 @@ func (l *link) divide(id string, text []byte) ([]byte, error) {
 		l.parts = append(l.parts, key)
 		h.Parts++
 	}
-	return json.Marshal(h)
+	return h.pack(), nil
 }
 
 // forgetKept is the opposite of remember, for ever.

@@ -60,10 +60,12 @@ type Server struct {
 	pace        pace
 	bells       bells
 	history     *historian
-	asking      turns    // looks at the host
+	asking      turns    // looks at the host, and at every vector
 	keeping     *keeping // nil without a keeper
 	formerWaits *waits
+	adopting    sync.Mutex // around these, in New
 	adoption    Adoption
+	adopted     []*irq.Connection // to be rung
 	noting      sync.WaitGroup
 	since       time.Time
 	descriptors counted
@@ -111,6 +113,7 @@ func New(c Config) (*Server, error) {
 	if err := s.register(); err != nil {
 		return nil, errors.Join(err, s.Close(context.Background()))
 	}
+	s.noting.Go(s.ringAdopted)
 	return s, nil
 }
 
