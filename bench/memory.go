@@ -76,7 +76,7 @@ func (b *bench) growing() (ours, peer sample, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	first, n := 1000, min(10_000, (limit-1000)/perConnection)
+	first, n := 1000, min(10_000, connectable(limit))
 	b.note("up to %d of them, RLIMIT_NOFILE %d", n, limit)
 	return func() (float64, error) {
 		one := &bench{}

@@ -17,6 +17,9 @@ var restartRows = []row{
 // crowds is how many processes share the connections, and each of a connection's sides has so many descriptors of it at most.
 const crowds, perConnection = 4, 3
 
+// connectable is how many connections ivtd grants: it leaves a sixteenth of the descriptors for all else.
+func connectable(limit int) int { return (limit - limit/16 - 500) / perConnection }
+
 // restarting takes the time from the signal to the next worker's first answer. Everybody is still connected then.
 func (b *bench) restarting() (ours, peer sample, err error) {
 	n := 10_000
@@ -24,7 +27,7 @@ func (b *bench) restarting() (ours, peer sample, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n = min(n, (limit-1000)/perConnection/crowds*crowds)
+	n = min(n, connectable(limit)/crowds*crowds)
 	b.note("%d connections of %d processes, RLIMIT_NOFILE %d", n, crowds, limit)
 	socket, process, err := b.whole(n)
 	if err != nil {
