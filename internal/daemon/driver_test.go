@@ -108,7 +108,9 @@ func (d *driving) obey(o order) (a answer, err error) {
 	case "mask as":
 		v, _ := irq.ParseVector(o.Vectors[0])
 		return a, d.client.Mask(ctx, o.Connection, o.Generation, v)
-	case "list", "history", "watch", "lookup", "ring", "status":
+	case "park":
+		return a, park(o.Vectors[0])
+	case "list", "history", "watch", "lookup", "ring", "raise", "status":
 		a.Names, err = d.look(ctx, o)
 		return a, err
 	case "fork": // a child that inherits everything, and lives on
@@ -136,7 +138,7 @@ func (d *driving) look(ctx context.Context, o order) (names []string, err error)
 		}
 	case "status":
 		status, err := d.client.Status(ctx)
-		return status.Sources, err
+		return append(status.Sources, fmt.Sprintf("%d vectors, %d connections", status.Vectors, status.Connections)), err
 	case "history":
 		for e, err := range d.client.History(ctx, first, time.Time{}) {
 			if err != nil {
@@ -164,6 +166,8 @@ func (d *driving) look(ctx context.Context, o order) (names []string, err error)
 			return nil, failed
 		}
 		err = bell.Ring(1)
+	case "raise":
+		err = d.client.Raise(ctx, first, 1)
 	}
 	return names, err
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -35,6 +36,9 @@ func TestHiddenIsNotThere(t *testing.T) {
 				t.Errorf("%s shows %s", what.Do, name)
 			}
 		}
+	}
+	if a := guest.granted(order{Do: "status"}); !slices.Equal(a.Names, []string{"soft:open", "2 vectors, 2 connections"}) {
+		t.Errorf("status has %q", a.Names)
 	}
 	a, refusal := watched.answer()
 	if refusal != nil || len(a.Names) == 0 {
