@@ -2,6 +2,7 @@ package page
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 	"time"
@@ -62,7 +63,13 @@ func (m *Machine) Picture(ctx context.Context) (*picture.Picture, error) {
 			m.sampler.Parts |= host.PartCounts // what one picture has in the place of rates
 		}
 		if !m.Alone {
-			m.sampler.Dial = func(ctx context.Context) (*ivt.Client, error) { return m.client(ctx), nil }
+			m.sampler.Dial = func(ctx context.Context) (*ivt.Client, error) {
+				c, err := ivt.Dial(ctx, m.Options...)
+				if errors.Is(err, ivt.ErrNoDaemon) {
+					return nil, nil
+				}
+				return c, err
+			}
 		}
 	}
 	return m.sampler.Next(ctx)

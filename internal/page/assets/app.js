@@ -66,7 +66,8 @@ function takeFrame(f) {
   else { const at = new Map(state.order.map((r, i) => [r.name, i])); for (const r of f.rows) state.order[at.get(r.name)] = r; }
   daemonIs(f.ivtd);
   const held = state.order.filter((r) => r.ivtd && r.holders?.length).length;
-  $('standing').textContent = f.ivtd ? `${state.order.length} vectors · ivtd hands out ${f.ivtd.vectors ?? ''}, ${held} held` : `${state.order.length} interrupts · no ivtd here`;
+  const unseen = (f.blind ?? []).find((b) => b.what === 'vectors that ivtd hands out' && b.why !== 'nobody answers');
+  $('standing').textContent = f.ivtd ? `${state.order.length} vectors · ivtd hands out ${f.ivtd.vectors ?? ''}, ${held} held` : `${state.order.length} interrupts · ${unseen ? `ivtd: ${unseen.why}` : 'no ivtd here'}`;
   document.body.dataset.frames = (+document.body.dataset.frames || 0) + 1;
   redraw();
   if (state.selected && (f.full || f.rows.some((r) => r.name === state.selected))) showDetail($('detail'), state, state.selected, true);
