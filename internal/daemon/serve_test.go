@@ -12,6 +12,7 @@ import (
 	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/internal/daemon/policy"
 	"github.com/ivtd/ivt/irq"
+	"github.com/ivtd/ivt/test/vm/guest"
 )
 
 // A served is a daemon in this process, on a socket of its own.
@@ -26,7 +27,7 @@ type testDaemon struct {
 func serve(t *testing.T, text string, change ...func(*Config)) *testDaemon {
 	t.Helper()
 	c := Config{Owner: os.Geteuid(), Check: true, Version: "test"}
-	if testing.Verbose() {
+	if testing.Verbose() && !guest.Inside() { // in the VM tests are always verbose, and what is said is slow
 		c.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	if text != "" {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/ivtd/ivt/test/vm/wire"
@@ -33,6 +34,12 @@ func (m *machine) boot(ctx context.Context, log *kernelLog, handle func(wire.Fra
 	}
 	defer mon.Close()
 	defer monitorEnd.Close()
+	examiner, examinerEnd, err := socketPair("examiner")
+	if err != nil {
+		return err
+	}
+	defer examiner.Close()
+	defer examinerEnd.Close()
 	ivshmem, err := newIvshmemServer(2)
 	if err != nil {
 		return err
@@ -40,7 +47,7 @@ func (m *machine) boot(ctx context.Context, log *kernelLog, handle func(wire.Fra
 	defer ivshmem.close()
 
 	cmd := exec.CommandContext(ctx, qemu, m.args()...)
-	cmd.ExtraFiles = append([]*os.File{controlEnd, monitorEnd}, ivshmem.files...)
+	cmd.ExtraFiles = append([]*os.File{controlEnd, monitorEnd, examinerEnd}, ivshmem.files...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var stderr bytes.Buffer
 	console := &lineWriter{line: log.add}
@@ -48,15 +55,27 @@ func (m *machine) boot(ctx context.Context, log *kernelLog, handle func(wire.Fra
 	if m.shell {
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	}
+	h := &harness{control: control, monitor: newMonitor(mon), log: log, handle: handle}
+	cmd.Cancel = func() error {
+		if errors.As(context.Cause(ctx), new(silence)) {
+			e := &examination{pid: cmd.Process.Pid, harness: h, socket: examiner, monitor: newMonitor(examiner)}
+			m.hang = e.run()
+		}
+		return cmd.Process.Kill()
+	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%w; try: apt-get install qemu-system-x86", err)
 	}
 	controlEnd.Close()
 	monitorEnd.Close()
-	h := &harness{control: control, monitor: newMonitor(mon), log: log, handle: handle}
+	examinerEnd.Close()
 	var serving sync.WaitGroup
 	serving.Go(func() { h.serve() })
+	host, ended := &starvation{pid: cmd.Process.Pid}, make(chan struct{})
+	serving.Go(func() { host.watch(ended) })
+	log.blame(host.starved)
 	err = cmd.Wait()
+	close(ended)
 	log.add(string(console.rest))
 	m.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	serving.Wait() // QEMU's ends are closed now, so it comes to an end
@@ -75,6 +94,7 @@ type harness struct {
 	monitor *monitor
 	log     *kernelLog
 	handle  func(wire.Frame)
+	heard   atomic.Int64 // frames of the guest
 	err     error
 }
 
@@ -82,6 +102,7 @@ func (h *harness) serve() {
 	sc := bufio.NewScanner(h.control)
 	sc.Buffer(make([]byte, 64<<10), 16<<20)
 	for sc.Scan() {
+		h.heard.Add(1)
 		var f wire.Frame
 		if err := json.Unmarshal(sc.Bytes(), &f); err != nil {
 			h.log.add(fmt.Sprintf("vm: the guest sent %q: %v", sc.Text(), err))

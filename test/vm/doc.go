@@ -25,6 +25,13 @@
 //
 // A pass is remembered by the content of kernel, initramfs and machine, and
 // printed as "(cached)" the next time. A kernel fault (panic, oops, WARNING,
-// lock-up) fails the test that ran, with the kernel's lines; a VM that hangs is
-// killed at its time limit and its last kernel lines are shown.
+// lock-up) fails the test that ran, with the kernel's lines; a stall that the
+// kernel itself takes for a false positive, or that comes while the host gives
+// the VM next to no time, is noted and fails nothing.
+//
+// A test that does not end is made to print its goroutines and killed by the
+// VM's init. A VM of which nothing is heard is examined before it is killed:
+// which test ran, what QEMU's threads, its processors and their interrupt
+// controllers do, and, after an NMI, what the kernel has to say. The packages
+// behind it are run in another VM.
 package vm

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ivtd/ivt/test/vm/kernels"
@@ -25,13 +26,18 @@ type machine struct {
 	memory    int  // MiB
 	icount    bool // time is the number of instructions
 
-	cpu time.Duration // what boot took of the host
+	cpu  time.Duration // what boot took of the host
+	hang []string      // what an examination found, if boot ended for silence
 }
+
+// cpus is how many processors the VM has.
+const cpus = 2
 
 // The descriptors that QEMU inherits, from 3 on, in this order.
 const (
 	fdControl = iota + 3
 	fdMonitor
+	fdExaminer
 	fdIvshmem0
 	fdIvshmem1
 )
@@ -43,10 +49,13 @@ func (m *machine) args() []string {
 		"-blockdev", "driver=file,node-name=disk0,filename="+filepath.Join(m.dir, "disk0"),
 		"-chardev", fmt.Sprintf("socket,id=control,fd=%d", fdControl),
 		"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", fdMonitor),
+		"-chardev", fmt.Sprintf("socket,id=examiner,fd=%d", fdExaminer),
 		"-chardev", fmt.Sprintf("socket,id=ivshmem0,fd=%d", fdIvshmem0),
 		"-chardev", fmt.Sprintf("socket,id=ivshmem1,fd=%d", fdIvshmem1),
 		"-device", "virtserialport,bus=harness.0,chardev=control,name="+wire.Port,
 		"-mon", "chardev=monitor,mode=control",
+		"-mon", "chardev=examiner,mode=control",
+		"-name", "vm,debug-threads=on",
 		"-kernel", m.kernel.Image, "-initrd", m.initramfs, "-append", m.commandLine())
 	if m.shell {
 		return append(args, "-chardev", "stdio,id=console,mux=on,signal=off", "-mon", "chardev=console,mode=readline",
@@ -55,15 +64,37 @@ func (m *machine) args() []string {
 	return append(args, "-chardev", "file,id=console,path=/dev/stdout", "-serial", "chardev:console")
 }
 
+// emulator is what QEMU says of its version, "" if there is none.
+var emulator = sync.OnceValue(func() string {
+	text, _ := exec.Command(qemu, "--version").Output()
+	return string(text)
+})
+
+// threading says whether QEMU may run each processor in a thread of its own.
+//
+// Before 8.2 it must not: when one processor changes where devices' registers
+// are, as a driver does that enables or resets a device, another one that
+// writes to a register at that moment may write to that of another device
+// (tcg_commit in softmmu/physmem.c, QEMU's issue 1864). It can be the end of an
+// interrupt that is lost, and then no interrupt of its priority or below ever
+// comes again on that processor: the VM stands still.
+func threading(version string) string {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "QEMU emulator version %d.%d", &major, &minor); err == nil && (major > 8 || major == 8 && minor >= 2) {
+		return "multi"
+	}
+	return "single"
+}
+
 // hardware is software emulation, so that every machine can run it.
 func (m *machine) hardware() []string {
-	args := []string{"-accel", "tcg,thread=multi"}
+	args := []string{"-accel", "tcg,thread=" + threading(emulator())}
 	if m.icount {
 		args = []string{"-accel", "tcg,thread=single", "-icount", "shift=2,sleep=off"}
 	}
 	args = append(args,
 		"-machine", "q35,kernel-irqchip=split", "-cpu", "max",
-		"-smp", "2", "-m", fmt.Sprint(m.memory),
+		"-smp", fmt.Sprint(cpus), "-m", fmt.Sprint(m.memory),
 		"-nodefaults", "-display", "none", "-no-reboot",
 		// Two hubs with two cards each: what one sends, the other receives.
 		"-netdev", "hubport,id=net0,hubid=0", "-netdev", "hubport,id=net1,hubid=0",
@@ -78,10 +109,13 @@ func (m *machine) hardware() []string {
 
 // commandLine is the kernel's. iomem=relaxed lets a test reach a device's
 // registers through sysfs while a driver has it, as the hardware's other side.
+// An NMI is only sent to a VM that hangs: it panics and prints its tasks,
+// timers, locks and what all processors do.
 func (m *machine) commandLine() string {
 	line := []string{
 		"console=ttyS0", "loglevel=5", "panic=-1", "oops=panic", "nokaslr", "mitigations=off",
 		"iomem=relaxed", "printk.devkmsg=on", "net.ifnames=0", "watchdog_thresh=30", "rdinit=/init", "no_timer_check",
+		"unknown_nmi_panic", "panic_print=0x4d", "log_buf_len=1M",
 	}
 	if !m.noIOMMU {
 		line = append(line, "intel_iommu=on")
@@ -95,11 +129,10 @@ func (m *machine) commandLine() string {
 // identity is all of the machine that could change a result, less the
 // initramfs.
 func (m *machine) identity() (string, error) {
-	version, err := exec.Command(qemu, "--version").Output()
-	if err != nil {
+	if _, err := exec.LookPath(qemu); err != nil {
 		return "", fmt.Errorf("%w; try: apt-get install qemu-system-x86", err)
 	}
-	return strings.Join(append(m.hardware(), string(version), m.commandLine(), filepath.Dir(m.kernel.Image)), "\n"), nil
+	return strings.Join(append(m.hardware(), emulator(), m.commandLine(), filepath.Dir(m.kernel.Image)), "\n"), nil
 }
 
 // files makes the disk of nvme0, whose blocks exist once written.

@@ -33,8 +33,12 @@ func (p *Printer) Print(ctx context.Context, r Result) error {
 func (p *Printer) text(r Result) []byte {
 	var b bytes.Buffer
 	if show := p.Verbose || p.JSON || !r.OK; show && (!p.Streamed || r.Cached) {
-		b.Write(r.Output)
-		if n := len(r.Output); n > 0 && r.Output[n-1] != '\n' {
+		output := r.Output
+		if !p.Verbose && !p.JSON {
+			output = terse(output)
+		}
+		b.Write(output)
+		if n := len(output); n > 0 && output[n-1] != '\n' {
 			b.WriteByte('\n')
 		}
 	}
@@ -54,6 +58,18 @@ func (p *Printer) text(r Result) []byte {
 		word = "FAIL"
 	}
 	fmt.Fprintf(&b, "%s\t%s [linux %s]\t%s\n", word, r.Package, r.Release, took)
+	return b.Bytes()
+}
+
+// terse is the output of go test -v without the lines that only say that a test runs or passes.
+func terse(output []byte) []byte {
+	var b bytes.Buffer
+	for line := range bytes.Lines(output) {
+		words := bytes.TrimLeft(line, " ")
+		if !bytes.HasPrefix(line, []byte("=== ")) && !bytes.HasPrefix(words, []byte("--- PASS: ")) && !bytes.HasPrefix(words, []byte("--- SKIP: ")) {
+			b.Write(line)
+		}
+	}
 	return b.Bytes()
 }
 

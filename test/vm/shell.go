@@ -72,7 +72,7 @@ func Script(ctx context.Context, o Options, out io.Writer, script string, args .
 				err = fmt.Errorf("%s: exit status %d", script, f.Exit.Status)
 			}
 		})
-		if faults := log.take(); faults != nil {
+		if faults, _ := log.take(); faults != nil {
 			err = fmt.Errorf("the kernel reported a fault:\n%s", strings.Join(faults, "\n"))
 		}
 		return errors.Join(booted, err)

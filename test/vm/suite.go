@@ -21,7 +21,6 @@ type Options struct {
 	Packages []string      // patterns as for go list; default "./..."
 	Programs []string      // of this module, to have in the PATH of Shell and Script
 	Run      string        // -test.run, instead of what the package says
-	Verbose  bool          // -test.v
 	Count    int           // -test.count; anything but 0 runs although the result is known
 	Timeout  time.Duration // of a package in the VM; default 4 minutes
 	Jobs     int           // VMs at a time; default 2
@@ -36,6 +35,8 @@ type Options struct {
 	// Stream gets the output of tests as it comes, if it is not nil; use it
 	// with one kernel.
 	Stream io.Writer
+
+	grace time.Duration // of a test beyond Timeout; default defaultGrace
 }
 
 // Result is how a package's tests went on a kernel.
@@ -43,9 +44,10 @@ type Result struct {
 	Package, Kernel, Release string
 	OK, Cached               bool
 	Seconds                  float64 // inside the VM
-	Output                   []byte  // of the test binary
-	// Trouble is what the harness has to add: kernel faults, a killed VM, the
-	// last kernel lines. Nil if the test binary said it all.
+	Output                   []byte  // of the test binary, with -test.v
+	// Trouble is what the harness has to add: kernel faults, a killed VM and
+	// why it hung, the last kernel lines, and notes, which may come with a pass.
+	// Nil if the test binary said it all.
 	Trouble []string
 }
 
@@ -58,6 +60,9 @@ func (o *Options) defaults() error {
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 4 * time.Minute
+	}
+	if o.grace == 0 {
+		o.grace = defaultGrace
 	}
 	if o.Jobs == 0 {
 		o.Jobs = 2
@@ -237,12 +242,10 @@ func (s *suite) testArgs(p testPackage) []string {
 	if run == "" {
 		run = p.run
 	}
-	args := []string{"-test.timeout=" + s.Timeout.String(), "-test.paniconexit0"}
+	// With -test.v it is known which test a VM was lost in.
+	args := []string{"-test.timeout=" + s.Timeout.String(), "-test.paniconexit0", "-test.v=true"}
 	if run != "" {
 		args = append(args, "-test.run="+run)
-	}
-	if s.Verbose {
-		args = append(args, "-test.v=true")
 	}
 	if s.Count > 0 {
 		args = append(args, fmt.Sprintf("-test.count=%d", s.Count))

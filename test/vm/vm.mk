@@ -7,7 +7,7 @@ VMFLAGS = $(if $(KERNEL),-kernel $(subst $(empty) $(empty),$(comma),$(strip $(KE
 .PHONY: test-vm
 test-vm: setup-test ## tests on real kernels: KERNEL="6.1 own" PKG=./test/vm/bare RUN=regexp V=1
 	@$(VM) $(VMFLAGS) $(or $(PKG),./...)
-	@$(if $(PKG)$(RUN),:,IVT_VM_KERNELS=own $(GO) test -count=1 -run 'Noticed|Remembered' ./test/vm)
+	@$(if $(PKG)$(RUN),:,IVT_VM_KERNELS=own $(GO) test -count=1 -run 'Noticed|Remembered|Examined/Stops|Examined/Freezes' ./test/vm)
 
 .PHONY: vm-kernels vm-update
 vm-kernels: setup-test ## only fetch and build the kernels of test-vm

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ivtd/ivt/test/vm/wire"
@@ -17,7 +18,9 @@ import (
 // line is the connection to the harness. Requests of several tests may be
 // under way; answers find theirs by ID.
 type line struct {
-	tty *os.File
+	tty  *os.File
+	test atomic.Int64 // the process that runs, 0 for none
+	over atomic.Bool  // the harness has asked for a dump and will end the VM
 
 	mu      sync.Mutex
 	last    int
@@ -74,6 +77,11 @@ func (l *line) receive() {
 		var f wire.Frame
 		if err := json.Unmarshal(sc.Bytes(), &f); err != nil {
 			fmt.Printf("vm: from the harness: %v: %q\n", err, sc.Text())
+			continue
+		}
+		if f.Dump {
+			l.over.Store(true)
+			go l.dump() // it sends, and what is sent may have to wait for what is received
 			continue
 		}
 		l.mu.Lock()

@@ -88,7 +88,10 @@ func work(job wire.Job, r *reaper) error {
 		shell(r)
 	}
 	for _, t := range job.Tests {
-		l.runTest(t, r, kernel)
+		l.runTest(t, job, r, kernel)
+		if l.over.Load() {
+			select {} // until the harness ends the VM
+		}
 	}
 	powerOff()
 	return nil

@@ -52,16 +52,16 @@ func (r *reaper) sweep() (n int) {
 	}
 }
 
-func (l *line) runTest(t wire.Test, r *reaper, kernel *kernelLog) {
+func (l *line) runTest(t wire.Test, job wire.Job, r *reaper, kernel *kernelLog) {
 	start := time.Now()
 	l.send(wire.Frame{Start: t.Name})
-	status, err := l.spawn(t, r)
+	status, err := l.spawn(t, job, r)
 	if err != nil {
-		l.send(wire.Frame{Out: fmt.Appendf(nil, "vm: %s: %v\n", t.Path, err)})
+		l.say("vm: %s: %v\n", t.Path, err)
 		status = 126
 	}
 	if n := r.sweep(); n > 0 {
-		l.send(wire.Frame{Out: fmt.Appendf(nil, "vm: %s left %d processes running\n", t.Name, n)})
+		l.say("vm: %s left %d processes running\n", t.Name, n)
 		if status == 0 {
 			status = 125
 		}
@@ -70,7 +70,7 @@ func (l *line) runTest(t wire.Test, r *reaper, kernel *kernelLog) {
 	l.send(wire.Frame{Exit: &wire.Exit{Name: t.Name, Status: status, Millis: time.Since(start).Milliseconds()}})
 }
 
-func (l *line) spawn(t wire.Test, r *reaper) (int, error) {
+func (l *line) spawn(t wire.Test, job wire.Job, r *reaper) (int, error) {
 	out, in, err := os.Pipe()
 	if err != nil {
 		return 0, err
@@ -92,7 +92,9 @@ func (l *line) spawn(t wire.Test, r *reaper) (int, error) {
 	}
 	var copied sync.WaitGroup
 	copied.Go(func() { l.copy(out) })
+	unwatch := l.watch(pid, job)
 	status := r.wait(pid)
+	unwatch()
 	// A process that the test left running may hold the pipe open.
 	out.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	copied.Wait()

@@ -3,7 +3,10 @@
 // console is a plain serial port.
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Port is the name of the virtio-serial port.
 const Port = "vm.control"
@@ -22,6 +25,10 @@ type Job struct {
 	Init  string            `json:"init,omitempty"`  // becomes process 1, and runs "init run" later
 	Load  []string          `json:"load,omitempty"`  // modules that init loads, where the kernel has them
 	Env   map[string]string `json:"env,omitempty"`
+	// Limit is when a test has to say where it is, since it does not end, and
+	// Grace how long it has for that before it is killed. None if it is 0.
+	Limit time.Duration `json:"limit,omitempty"`
+	Grace time.Duration `json:"grace,omitempty"`
 }
 
 // Test is one program to run.
@@ -47,6 +54,7 @@ type Frame struct {
 	Device string          `json:"device,omitempty"` // asks for the [Device] of an id, or for a list of all with "*"
 
 	// From the harness.
+	Dump  bool            `json:"dump,omitempty"` // nothing was heard: the test is to say where it is, and nothing else is to be run
 	Reply json.RawMessage `json:"reply,omitempty"`
 }
 

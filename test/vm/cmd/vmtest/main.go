@@ -32,15 +32,15 @@ func main() {
 
 func run(ctx context.Context) int {
 	var (
-		o      = vm.Options{Log: os.Stderr}
-		kernel = flag.String("kernel", strings.Join(kernels.Matrix, ","), "kernels, by the start of their version or \"own\"")
-		shell  = flag.Bool("shell", false, "a shell in the VM instead of tests; arguments are programs to build into it")
-		json   = flag.Bool("json", false, "print as go test -json does")
-		script = flag.String("script", "", "run this shell script in the VM; arguments are as with -shell, and after -- the script's")
-		fetch  = flag.Bool("fetch", false, "only fetch and build the kernels")
+		o       = vm.Options{Log: os.Stderr}
+		kernel  = flag.String("kernel", strings.Join(kernels.Matrix, ","), "kernels, by the start of their version or \"own\"")
+		shell   = flag.Bool("shell", false, "a shell in the VM instead of tests; arguments are programs to build into it")
+		verbose = flag.Bool("v", false, "verbose, as in go test")
+		json    = flag.Bool("json", false, "print as go test -json does")
+		script  = flag.String("script", "", "run this shell script in the VM; arguments are as with -shell, and after -- the script's")
+		fetch   = flag.Bool("fetch", false, "only fetch and build the kernels")
 	)
 	flag.StringVar(&o.Run, "run", "", "run only tests that match this regular expression")
-	flag.BoolVar(&o.Verbose, "v", false, "verbose, as in go test")
 	flag.IntVar(&o.Count, "count", 0, "run each test n times; 1 runs what is known to pass, too")
 	flag.DurationVar(&o.Timeout, "timeout", 0, "limit for a package (default 4m)")
 	flag.IntVar(&o.Jobs, "jobs", 0, "VMs at a time (default 2)")
@@ -49,7 +49,6 @@ func run(ctx context.Context) int {
 	flag.BoolVar(&o.Update, "update", false, "look for newer kernels of the same names")
 	flag.Parse()
 	o.Kernels = strings.Split(*kernel, ",")
-	o.Verbose = o.Verbose || *json // without it there is nothing to report of single tests
 	o.Packages = flag.Args()
 
 	switch {
@@ -63,8 +62,8 @@ func run(ctx context.Context) int {
 	case *fetch:
 		return done(true, vm.Fetch(ctx, o))
 	}
-	p := vm.Printer{Out: os.Stdout, Verbose: o.Verbose, JSON: *json}
-	if o.Verbose && !*json && len(o.Kernels) == 1 {
+	p := vm.Printer{Out: os.Stdout, Verbose: *verbose, JSON: *json}
+	if *verbose && !*json && len(o.Kernels) == 1 {
 		o.Stream, p.Streamed = os.Stdout, true
 	}
 	o.Each = func(r vm.Result) {

@@ -3,6 +3,7 @@
 package faulty
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
@@ -34,10 +35,38 @@ func TestPanics(t *testing.T) {
 	write(t, "/proc/sysrq-trigger", "c")
 }
 
-func TestHangs(t *testing.T) {
+// TestStops no clock of its own ends: init does.
+func TestStops(t *testing.T) {
+	guest.Require(t)
+	go syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	select {}
+}
+
+// TestFreezes the guest's init, which then ends nothing. What waits for it is seen in the kernel only.
+func TestFreezes(t *testing.T) {
+	guest.Require(t)
+	const group = "/sys/fs/cgroup/ice/"
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, group+"cgroup.procs", "1")
+	write(t, group+"cgroup.freeze", "1")
+	select {}
+}
+
+// TestPaused stops the processors.
+func TestPaused(t *testing.T) {
 	guest.Require(t)
 	write(t, "/dev/kmsg", "the last words")
-	syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	guest.QMP(t, "stop", nil)
+	select {}
+}
+
+// TestAsksForStop is stopped by the other side.
+func TestAsksForStop(t *testing.T) {
+	guest.Require(t)
+	fmt.Println("now stop QEMU")
+	select {}
 }
 
 func TestLeavesAProcess(t *testing.T) {
