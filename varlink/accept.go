@@ -144,13 +144,15 @@ func (s *Server) open(fd int) bool {
 	session, refusal := s.admit(fd, sealed, peer)
 	if refusal != nil {
 		s.refuse(fd, sealed, refusal)
+	}
+	if session == nil {
 		return false
 	}
 	go session.serve()
 	return true
 }
 
-// admit counts a new session against the limits.
+// admit counts a new session against the limits. Without session and refusal the descriptor is closed.
 func (s *Server) admit(fd int, sealed bool, peer Credentials) (*Session, *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,7 +174,8 @@ func (s *Server) admit(fd int, sealed bool, peer Credentials) (*Session, *Error)
 	}
 	session, err := s.newSession(fd, sealed, peer)
 	if err != nil {
-		return nil, PermissionDenied()
+		s.log().Error("varlink session refused", "error", err)
+		return nil, nil
 	}
 	s.last++
 	session.id = s.last
