@@ -83,11 +83,11 @@ func updateOf(out api.WatchOut) Update {
 // A Status is how ivtd is.
 type Status struct {
 	Instance    string         `json:"instance"` // of the registry: another one after a restart that kept nothing
-	Version     string         `json:"version"`
-	Since       time.Time      `json:"since"`
-	PID         int            `json:"pid"`
-	Policy      string         `json:"policy"`
-	Sources     []string       `json:"sources"`
+	Version     string         `json:"version,omitempty"`
+	Since       time.Time      `json:"since,omitzero"`
+	PID         int            `json:"pid,omitempty"`
+	Policy      string         `json:"policy,omitempty"`
+	Sources     []string       `json:"sources,omitempty"`
 	Vectors     int            `json:"vectors"`
 	Connections int            `json:"connections"`
 	Orphans     int            `json:"orphans"`
