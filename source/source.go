@@ -113,7 +113,7 @@ type Descriptors struct {
 // Keep holds descriptors and small values beyond this process. Keys are of the source's own choice,
 // prefixed by the caller with the source's name. A nil Keep keeps nothing.
 type Keep interface {
-	// Put stores copies of fds (at most four) and value (at most 512 bytes) under key, replacing what was there.
+	// Put stores copies of fds (at most four) and value (at most 256 bytes) under key, replacing what was there.
 	Put(key string, value []byte, fds ...int) error
 	// Drop forgets key.
 	Drop(key string)

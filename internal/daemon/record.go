@@ -39,7 +39,12 @@ func (r *keptLink) unpack(b []byte, seen map[string]string) error {
 		return errRecord
 	}
 	f := fields{b: b[1:], reading: true, seen: seen}
-	if f.link(r); f.bad || len(f.b) > 0 {
+	return f.done(func() { f.link(r) })
+}
+
+// done reads what is to be all that there is.
+func (f *fields) done(read func()) error {
+	if read(); f.bad || len(f.b) > 0 {
 		return errRecord
 	}
 	return nil
@@ -66,9 +71,7 @@ func (f *fields) link(r *keptLink) {
 	number(f, &r.Successor)
 	f.moment(&r.GraceEnds)
 	list(f, &r.Vectors, func(v *irq.VectorRecord) {
-		text(f, &v.Vector.Source)
-		text(f, &v.Vector.Type)
-		number(f, &v.Vector.Index)
+		f.vector(&v.Vector)
 		text(f, &v.Account)
 		f.flag(&v.Masked)
 		number(f, &v.Sequence)
@@ -87,6 +90,12 @@ func (f *fields) link(r *keptLink) {
 		f.holder(&r.Earlier.Holder)
 		f.moment(&r.Earlier.GraceEnds)
 	}
+}
+
+func (f *fields) vector(v *irq.Vector) {
+	text(f, &v.Source)
+	text(f, &v.Type)
+	number(f, &v.Index)
 }
 
 func (f *fields) holder(h *irq.Holder) {

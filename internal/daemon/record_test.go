@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"testing"
 	"time"
@@ -96,6 +97,25 @@ func TestRule14RecordsOfFormerVersions(t *testing.T) {
 		if len(keys) != int(got.version)/3 {
 			t.Errorf("version %d, parts %q", got.version, keys)
 		}
+	}
+}
+
+func TestTurnsComeBack(t *testing.T) {
+	var w turnKept
+	fill(reflect.ValueOf(&w).Elem(), new(int))
+	text, err := json.Marshal(turnKept{Vectors: []irq.Vector{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back, former turnKept
+	if err := errors.Join(back.unpack(w.pack()), former.unpack(text)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(w, back); d != "" {
+		t.Error(d)
+	}
+	if new(turnKept).unpack(nil) == nil || new(turnKept).unpack(w.pack()[:9]) == nil {
+		t.Error("what is no turn is one")
 	}
 }
 

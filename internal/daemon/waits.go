@@ -21,6 +21,31 @@ type turnKept struct {
 	Turn    uint64       `json:"turn"`
 }
 
+func (w *turnKept) pack() []byte {
+	f := fields{b: []byte{recordWhole}}
+	f.turn(w)
+	return f.b
+}
+
+// unpack reads what pack wrote, and the JSON of former versions.
+func (w *turnKept) unpack(b []byte) error {
+	if len(b) > 0 && b[0] == recordJSON {
+		return json.Unmarshal(b, w)
+	}
+	if len(b) == 0 || b[0] != recordWhole {
+		return errRecord
+	}
+	f := fields{b: b[1:], reading: true}
+	return f.done(func() { f.turn(w) })
+}
+
+func (f *fields) turn(w *turnKept) {
+	number(f, &w.PID)
+	number(f, &w.Start)
+	list(f, &w.Vectors, f.vector)
+	number(f, &w.Turn)
+}
+
 // waits are those of a former worker whose processes have not come back yet.
 type waits struct {
 	mu   sync.Mutex
@@ -35,7 +60,7 @@ func readWaits(entries map[string]keeper.Entry, log *slog.Logger) *waits {
 	ws := &waits{ends: time.Now().Add(waitsLast)}
 	for key, e := range entries {
 		var w turnKept
-		if err := json.Unmarshal(e.Value, &w); err != nil {
+		if err := w.unpack(e.Value); err != nil {
 			log.Error("a place in a queue is lost", "key", key, "err", err)
 			continue
 		}
@@ -73,12 +98,9 @@ func (s *Server) queued(q *irq.Request) (leave func()) {
 	var key string
 	q.OnWait = func(turn uint64) {
 		s.keeping.atLeast(globalTurn, turn)
-		value, err := json.Marshal(turnKept{q.Holder.PID, q.Holder.StartTime, q.Vectors, turn})
+		w := turnKept{q.Holder.PID, q.Holder.StartTime, q.Vectors, turn}
 		name := waitPrefix + strconv.FormatUint(turn, 10)
-		if err == nil && len(value) <= keeper.MaxValue {
-			err = s.keeping.Put(name, value)
-		}
-		if err != nil {
+		if err := s.keeping.Put(name, w.pack()); err != nil {
 			s.log.Warn("a place in a queue would not survive a restart", "err", err)
 			return
 		}

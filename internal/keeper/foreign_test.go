@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,7 +27,7 @@ func TestForeignMemoryIsRefused(t *testing.T) {
 	}{
 		{what: "as it was", boot: "here"},
 		{what: "another boot", boot: "there", want: "of another boot"},
-		{what: "another layout", boot: "here", damage: func(m *Memory) { m.bytes[versionAt] = 99 }, want: "layout 99, this program knows 2"},
+		{what: "another layout", boot: "here", damage: func(m *Memory) { m.bytes[versionAt] = 99 }, want: "layout 99, this program knows 3"},
 		{what: "no magic number", boot: "here", damage: func(m *Memory) { m.bytes[0] = 'x' }, want: "no magic number"},
 		{what: "more slots than bytes", boot: "here", damage: func(m *Memory) { m.bytes[slotsAt+2] = 1 }, want: "do not fit"},
 		{what: "truncated", boot: "here", size: headerSize + slotSize, want: "do not fit"},
@@ -55,6 +56,40 @@ func TestForeignMemoryIsRefused(t *testing.T) {
 		case !errors.Is(err, ErrForeignMemory) || !strings.Contains(err.Error(), c.want):
 			t.Errorf("%s: got %v, want …%s…", c.what, err, c.want)
 		}
+	}
+}
+
+// TestRule14MemoryOfTheFormerVersion: it has longer slots, and goes on with them.
+func TestRule14MemoryOfTheFormerVersion(t *testing.T) {
+	m, err := NewMemory(16, "i", bootID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.slots, m.size = 8, formerSize
+	m.bytes[versionAt], m.bytes[slotsAt] = formerVersion, 8
+	long := bytes.Repeat([]byte("x"), formerSize-valueAt)
+	m.slot(1).write("long", long, nil, m.nextChange())
+	m.slot(1).state().Store(slotLive)
+	m.setUsed(2)
+	fd, err := kernel.MemoryFile("former", headerSize+8*formerSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := kernel.MapShared(fd, headerSize+8*formerSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(b, m.bytes)
+	opened, err := OpenMemory(fd, bootID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, problems, s := reopen(t, opened, nil)
+	if !bytes.Equal(kept["long"].Value, long) || len(problems) > 0 {
+		t.Errorf("kept %v, problems %q", kept, problems)
+	}
+	if err := s.Put("more", long[:MaxValue]); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -12,11 +12,13 @@ import (
 
 // Sizes of the shared memory. A slot that was never used costs nothing: the memory is sparse.
 const (
-	layoutVersion = 2
+	layoutVersion = 3
 	headerSize    = 4096
-	slotSize      = 1024
+	slotSize      = 512
+	formerVersion = 2 // differs in the size of a slot only, and is understood
+	formerSize    = 1024
 	keySize       = 128
-	// MaxValue is the longest value of a slot, in bytes.
+	// MaxValue is the longest value that is put into a slot, in bytes.
 	MaxValue = slotSize - valueAt
 	// MaxDescriptors is the number of descriptors that a slot holds at most.
 	MaxDescriptors = 4
@@ -61,6 +63,7 @@ type Memory struct {
 	fd    int
 	bytes []byte
 	slots int
+	size  int // of a slot
 }
 
 // NewMemory makes shared memory with that many slots for a new registry.
@@ -79,7 +82,7 @@ func NewMemory(slots int, instance, boot string) (*Memory, error) {
 	binary.LittleEndian.PutUint32(b[slotsAt:], uint32(slots))
 	copy(b[bootAt:bootAt+36], boot)
 	copy(b[instanceAt:instanceAt+maxLifetime], instance)
-	return &Memory{fd: fd, bytes: b, slots: slots}, nil
+	return &Memory{fd: fd, bytes: b, slots: slots, size: slotSize}, nil
 }
 
 // OpenMemory maps shared memory that another process made, or returns ErrForeignMemory. The memory owns fd from then on.
@@ -95,13 +98,17 @@ func OpenMemory(fd int, boot string) (*Memory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map state: %w", err)
 	}
-	m := &Memory{fd: fd, bytes: b, slots: int(binary.LittleEndian.Uint32(b[slotsAt:]))}
-	switch version := binary.LittleEndian.Uint32(b[versionAt:]); {
+	m := &Memory{fd: fd, bytes: b, slots: int(binary.LittleEndian.Uint32(b[slotsAt:])), size: slotSize}
+	version := binary.LittleEndian.Uint32(b[versionAt:])
+	if version == formerVersion {
+		m.size = formerSize
+	}
+	switch {
 	case string(b[:len(magic)]) != magic:
 		err = fmt.Errorf("%w: no magic number", ErrForeignMemory)
-	case version != layoutVersion:
+	case version != layoutVersion && version != formerVersion:
 		err = fmt.Errorf("%w: layout %d, this program knows %d", ErrForeignMemory, version, layoutVersion)
-	case int64(headerSize)+int64(m.slots)*slotSize != size:
+	case int64(headerSize)+int64(m.slots)*int64(m.size) != size:
 		err = fmt.Errorf("%w: %d slots do not fit %d bytes", ErrForeignMemory, m.slots, size)
 	case text(b[bootAt:bootAt+36]) != boot:
 		err = fmt.Errorf("%w: of another boot", ErrForeignMemory)

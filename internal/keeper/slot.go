@@ -12,8 +12,8 @@ import (
 type slot struct{ b []byte }
 
 func (m *Memory) slot(i int) slot {
-	at := headerSize + i*slotSize
-	return slot{m.bytes[at : at+slotSize : at+slotSize]}
+	at := headerSize + i*m.size
+	return slot{m.bytes[at : at+m.size : at+m.size]}
 }
 
 func (s slot) state() *atomic.Uint32        { return kernel.Word32(s.b, stateAt) }
@@ -61,7 +61,7 @@ func (s slot) write(key string, value []byte, inodes []uint64, change uint64) {
 // read returns key and value; ok is false if their lengths cannot be true.
 func (s slot) read() (key string, value []byte, ok bool) {
 	k, v := int(s.b[lengthsAt]), int(binary.LittleEndian.Uint16(s.b[lengthsAt+1:]))
-	if k == 0 || k > keySize || v > MaxValue || s.descriptors() > MaxDescriptors {
+	if k == 0 || k > keySize || v > len(s.b)-valueAt || s.descriptors() > MaxDescriptors {
 		return "", nil, false
 	}
 	return string(s.b[keyAt : keyAt+k]), append([]byte(nil), s.b[valueAt:valueAt+v]...), true
