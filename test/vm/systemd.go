@@ -1,8 +1,10 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -47,7 +49,7 @@ var masked = []string{
 const systemdInit = "/usr/lib/systemd/systemd"
 
 // systemdRoot returns the root file system for a package's //vm:init, "" for
-// none: "systemd" is that of Debian trixie, "systemd/bookworm" of bookworm.
+// none: "systemd" is that of Debian trixie or IVT_TEST_SYSTEMD, "systemd/bookworm" of bookworm.
 func (s *suite) systemdRoot(ctx context.Context, init string) (string, error) {
 	name, suite, _ := strings.Cut(init, "/")
 	switch {
@@ -56,7 +58,7 @@ func (s *suite) systemdRoot(ctx context.Context, init string) (string, error) {
 	case name != "systemd":
 		return "", fmt.Errorf("unknown //vm:init %s", init)
 	case suite == "":
-		suite = "trixie"
+		suite = cmp.Or(os.Getenv("IVT_TEST_SYSTEMD"), "trixie")
 	}
 	return s.getter.Systemd(ctx, suite)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -191,6 +192,9 @@ func TestWatchdog(t *testing.T) {
 // happens; afterwards its holders are told, and everybody else stays.
 func TestStoreThatIsTooSmall(t *testing.T) {
 	on(t, "7")
+	if strings.HasPrefix(guest.Systemctl(t, "--version"), "systemd 252") {
+		t.Skip("only systemd 254 and later tells a service how much it stores; try: without IVT_TEST_SYSTEMD")
+	}
 	s := install(t, doorbells, "[Service]\nFileDescriptorStoreMax=9\n")
 	first := s.connect("soft:demo/1")
 	one := s.stored()
