@@ -25,6 +25,7 @@ const (
 
 // keep is the life of the keeper: it has the sockets and the lock, starts workers, and parses nothing.
 func (o *options) keep(log *slog.Logger) error {
+	thrifty()
 	if _, err := o.load(); err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
@@ -113,7 +114,7 @@ func (o *options) work(log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
-	unhurried := debug.SetGCPercent(startPercent)
+	debug.SetGCPercent(startPercent)
 	store, left, problems, err := keeper.Open(keeper.ControlFile, keeper.MemoryFile)
 	if err != nil {
 		return err
@@ -133,7 +134,7 @@ func (o *options) work(log *slog.Logger) error {
 		daemon.Confine(o.places, log)
 	}
 	c := daemon.Config{Policy: p, Store: store, Left: left}
-	w := worker{store: store, durable: os.Getenv(durableEnv) != "", serves: func() { debug.SetGCPercent(unhurried) }}
+	w := worker{store: store, durable: os.Getenv(durableEnv) != "", serves: thrifty}
 	return o.attend(c, w, log, listeners, public, signals)
 }
 
@@ -161,8 +162,24 @@ type worker struct {
 	serves  func() // called when we serve
 }
 
-// startPercent is GOGC until a worker serves: everybody waits for it, and most of what it makes then stays.
-const startPercent = 400
+// GOGC of a worker until it serves, since everybody waits for it and most of what it makes then stays; and of a worker that
+// serves and of the keeper, since what they keep lives for hours and a call leaves little.
+const (
+	startPercent = 400
+	servePercent = 20
+)
+
+// thrifty has the heap collected as it becomes a process that runs for long, or as GOGC in the environment says.
+func thrifty() {
+	percent := servePercent
+	switch given, err := strconv.Atoi(os.Getenv("GOGC")); {
+	case err == nil:
+		percent = given
+	case os.Getenv("GOGC") == "off":
+		percent = -1
+	}
+	debug.SetGCPercent(percent)
+}
 
 // ready says that we serve.
 func (w worker) ready() error {
