@@ -145,6 +145,7 @@ func TestWhoIsLockedOutSeesTheKernelsSide(t *testing.T) {
 		blind  bool   // and standard error says what is missing
 	}{
 		{"the list", []string{"list"}, 0, "irq:", true},
+		{"the view, once", []string{"top", "--once"}, 0, "irq:", true},
 		{"a list of what may be ivtd's", []string{"list", "soft:demo"}, 5, "", false},
 		{"an interrupt of the kernel's", []string{"who", "irq:" + number}, 0, "held by  kernel driver", false},
 		{"all about it", []string{"show", "irq:" + number}, 0, "handlers", true},

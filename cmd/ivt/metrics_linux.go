@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +72,14 @@ func (a *app) findings(c *cobra.Command) ([]metrics.Finding, error) {
 
 // replaceFile writes beside a file and then takes its place, so that nobody reads half of it and a full disk leaves the old one.
 func replaceFile(name string, write func(*os.File) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	beside := "." + filepath.Base(name) + "-"
+	defer func() {
+		var path *fs.PathError
+		if errors.As(err, &path) && strings.HasPrefix(filepath.Base(path.Path), beside) { // a name that nobody gave
+			err = &fs.PathError{Op: "write", Path: name, Err: path.Err}
+		}
+	}()
+	f, err := os.CreateTemp(filepath.Dir(name), beside+"*")
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,11 @@ func (a *app) top(ctx context.Context, once bool, interval time.Duration) error 
 	case a.json:
 		return top.JSON(ctx, feed, interval, a.out)
 	case once || !a.out.Terminal:
-		return top.Once(ctx, feed, interval, a.out)
+		blind, err := top.Once(ctx, feed, interval, a.out)
+		if err == nil {
+			a.showBlind(blind)
+		}
+		return err
 	}
 	return top.Run(ctx, feed, interval)
 }

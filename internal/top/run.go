@@ -9,6 +9,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/ivtd/ivt/internal/host"
 	"github.com/ivtd/ivt/internal/term"
 	"github.com/ivtd/ivt/irq"
 )
@@ -50,11 +51,11 @@ func once(ctx context.Context, f Feed, interval time.Duration) (*Model, error) {
 	return m, nil
 }
 
-// Once writes the columns of the live view as a table.
-func Once(ctx context.Context, f Feed, interval time.Duration, o term.Output) error {
+// Once writes the columns of the live view as a table, and returns what could not be seen.
+func Once(ctx context.Context, f Feed, interval time.Duration, o term.Output) ([]host.Blind, error) {
 	m, err := once(ctx, f, interval)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	t := term.Table{}
 	for _, c := range columns {
@@ -68,7 +69,7 @@ func Once(ctx context.Context, f Feed, interval time.Duration, o term.Output) er
 		cells[colTrend] = spark(l.trend, columns[colTrend].min)
 		t.StyledRow(stateStyle(l.row), cells...)
 	}
-	return t.Write(o)
+	return m.picture.Blind, t.Write(o)
 }
 
 // JSON writes the columns of the live view as one document, with the rate of each CPU.

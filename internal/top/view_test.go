@@ -177,7 +177,7 @@ func TestHostileTextIsHarmless(t *testing.T) {
 func TestOnceAndJSONHaveTheColumnsOfTheView(t *testing.T) {
 	f := &script{pictures: []*picture.Picture{sample()}, saved: true}
 	var text, document bytes.Buffer
-	if err := Once(t.Context(), f, time.Second, term.Output{Writer: &text, Width: 200}); err != nil {
+	if _, err := Once(t.Context(), f, time.Second, term.Output{Writer: &text, Width: 200}); err != nil {
 		t.Fatal(err)
 	}
 	if err := JSON(t.Context(), f, time.Second, &document); err != nil {
