@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strconv"
 	"syscall"
 
@@ -114,7 +113,7 @@ func (o *options) work(log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
-	debug.SetGCPercent(startPercent)
+	hurry()
 	store, left, problems, err := keeper.Open(keeper.ControlFile, keeper.MemoryFile)
 	if err != nil {
 		return err
@@ -160,25 +159,6 @@ type worker struct {
 	store   *keeper.Store
 	durable bool
 	serves  func() // called when we serve
-}
-
-// GOGC of a worker until it serves, since everybody waits for it and most of what it makes then stays; and of a worker that
-// serves and of the keeper, since what they keep lives for hours and a call leaves little.
-const (
-	startPercent = 400
-	servePercent = 20
-)
-
-// thrifty has the heap collected as it becomes a process that runs for long, or as GOGC in the environment says.
-func thrifty() {
-	percent := servePercent
-	switch given, err := strconv.Atoi(os.Getenv("GOGC")); {
-	case err == nil:
-		percent = given
-	case os.Getenv("GOGC") == "off":
-		percent = -1
-	}
-	debug.SetGCPercent(percent)
 }
 
 // ready says that we serve.
