@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 
@@ -24,7 +25,6 @@ const (
 
 // keep is the life of the keeper: it has the sockets and the lock, starts workers, and parses nothing.
 func (o *options) keep(log *slog.Logger) error {
-	thrifty()
 	if _, err := o.load(); err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
@@ -113,7 +113,7 @@ func (o *options) work(log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
-	hurry()
+	unhurried := debug.SetGCPercent(startPercent)
 	store, left, problems, err := keeper.Open(keeper.ControlFile, keeper.MemoryFile)
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func (o *options) work(log *slog.Logger) error {
 		daemon.Confine(o.places, log)
 	}
 	c := daemon.Config{Policy: p, Store: store, Left: left}
-	w := worker{store: store, durable: os.Getenv(durableEnv) != "", serves: thrifty}
+	w := worker{store: store, durable: os.Getenv(durableEnv) != "", serves: func() { debug.SetGCPercent(unhurried) }}
 	return o.attend(c, w, log, listeners, public, signals)
 }
 
@@ -160,6 +160,9 @@ type worker struct {
 	durable bool
 	serves  func() // called when we serve
 }
+
+// startPercent is GOGC until a worker serves: everybody waits for it, and most of what it makes then stays.
+const startPercent = 400
 
 // ready says that we serve.
 func (w worker) ready() error {
