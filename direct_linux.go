@@ -19,10 +19,9 @@ type direct struct {
 	pace pace
 
 	mu      sync.Mutex // of what follows
-	users   int        // of the descriptors; the last one closes them after closed
-	reading bool
-	nudged  bool // one of what was read, or is in the eventfd, is ours
-	expired bool // the context of who waits is over
+	reading bool       // somebody does, of whom there is one at a time; the descriptors stay open for it
+	nudged  bool       // one of what was read, or is in the eventfd, is ours
+	expired bool       // the context of who waits is over
 	closed  bool
 }
 
@@ -58,7 +57,6 @@ func (d *direct) begin() error {
 		return os.ErrDeadlineExceeded
 	}
 	d.reading = true
-	d.users++
 	return nil
 }
 
@@ -67,7 +65,6 @@ func (d *direct) finish(count uint64, err error) (uint64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.reading = false
-	d.users--
 	d.closeUnused()
 	switch {
 	case d.closed:
@@ -103,9 +100,9 @@ func (d *direct) close() {
 	d.closeUnused()
 }
 
-// closeUnused closes the descriptors once nobody uses them: their numbers must not become other files' before.
+// closeUnused closes the descriptors once nobody reads: their numbers must not become other files' before.
 func (d *direct) closeUnused() {
-	if d.closed && d.users == 0 {
+	if d.closed && !d.reading {
 		d.slot.closeLine()
 	}
 }

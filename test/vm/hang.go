@@ -3,6 +3,7 @@ package vm
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -87,8 +88,12 @@ func (e *examination) queues() (text string) {
 	conn, err := e.harness.control.SyscallConn()
 	if err == nil {
 		err = conn.Control(func(fd uintptr) {
-			in, _ := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
-			out, _ := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)
+			in, inErr := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+			out, outErr := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)
+			if err := errors.Join(inErr, outErr); err != nil {
+				text = err.Error()
+				return
+			}
 			text = fmt.Sprintf("%d bytes of the guest are not read, %d bytes for it are not taken by QEMU", in, out)
 		})
 	}
