@@ -27,6 +27,25 @@ func newQueueing(tb *table) *queueing {
 	return &queueing{tb: tb, got: make(chan int, 10_000), cs: map[int]*irq.Connection{}, err: map[int]error{}, seen: map[int]bool{}}
 }
 
+// A deadline is a context whose deadline passes when the test says so.
+type deadline struct {
+	context.Context
+	passed chan struct{}
+}
+
+func newDeadline() *deadline { return &deadline{background, make(chan struct{})} }
+
+func (d *deadline) pass()                 { close(d.passed) }
+func (d *deadline) Done() <-chan struct{} { return d.passed }
+func (d *deadline) Err() error {
+	select {
+	case <-d.passed:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 // join lets pid wait for vectors, and returns when it does.
 func (q *queueing) join(ctx context.Context, pid int, with func(*irq.Request), vs ...irq.Vector) (turn uint64) {
 	queued := make(chan uint64, 1)
@@ -35,6 +54,7 @@ func (q *queueing) join(ctx context.Context, pid int, with func(*irq.Request), v
 		with(&r)
 	}
 	q.all.Go(func() {
+		defer close(queued) // who does not queue is not waited for
 		c, err := q.tb.Connect(ctx, r)
 		q.mu.Lock()
 		q.cs[pid], q.err[pid] = c, err
@@ -192,9 +212,9 @@ func TestRule10DeadlineAndCancellationNameWhoIsInTheWay(t *testing.T) {
 	tb := newTable(t, irq.SourceSpec{})
 	tb.connect(as(99, nil), tb.v(0), tb.v(1))
 	q := newQueueing(tb)
-	timeout, stop := context.WithTimeout(background, 5*time.Millisecond)
-	defer stop()
+	timeout := newDeadline()
 	q.join(timeout, 1, nil, tb.v(0), tb.v(1), tb.v(2))
+	timeout.pass() // when it waits and not before, however slow this machine is
 	<-q.got
 	e := refused(t, q.refusal(1), irq.ErrTimeout, irq.ReasonTimeout)
 	if !errors.Is(e, context.DeadlineExceeded) {
