@@ -76,12 +76,17 @@ func TestWhereIvtdIs(t *testing.T) {
 func TestDeadlineSaysWhoIsInTheWay(t *testing.T) {
 	d := serve(t)
 	d.connect(t, "soft:demo/1")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err := d.client.Connect(ctx, "soft:demo/1", ivt.Wait())
-	var e *irq.Error
-	if !errors.As(err, &e) || e.Code != irq.ErrTimeout || len(e.Conflicts) != 1 {
-		t.Errorf("got %+v", err)
+	for limit := 20 * time.Millisecond; ; limit *= 4 { // on a busy machine it may pass before ivtd was asked
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		_, err := d.client.Connect(ctx, "soft:demo/1", ivt.Wait())
+		cancel()
+		var e *irq.Error
+		if !errors.As(err, &e) || e.Code != irq.ErrTimeout || len(e.Conflicts) != 1 && limit > time.Minute {
+			t.Fatalf("got %+v", err)
+		}
+		if len(e.Conflicts) == 1 {
+			return
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ func drive() {
 		if in.Decode(&w) != nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		a, err := obey(ctx, client, &c, w)
 		cancel()
 		if err != nil {

@@ -300,7 +300,7 @@ func TestSocketActivation(t *testing.T) {
 		t.Helper()
 		b := make([]byte, 256)
 		for {
-			notify.SetReadDeadline(time.Now().Add(10 * time.Second))
+			notify.SetReadDeadline(time.Now().Add(time.Minute))
 			n, err := notify.Read(b)
 			if err != nil {
 				t.Fatalf("waiting for %s: %v", want, err)

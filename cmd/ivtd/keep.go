@@ -114,7 +114,7 @@ func (o *options) work(log *slog.Logger) error {
 		return fmt.Errorf("policy: %w", err)
 	}
 	unhurried := debug.SetGCPercent(startPercent)
-	store, left, problems, err := keeper.Open(keeper.ControlFile, keeper.MemoryFile)
+	store, left, problems, err := keeper.Open(keeper.ControlFile, keeper.MemoryFile, keeper.TableFile)
 	if err != nil {
 		return err
 	}

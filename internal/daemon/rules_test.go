@@ -31,7 +31,7 @@ func TestRule1SecondComerIsRefused(t *testing.T) {
 	d.raise("soft:demo/3", 3)
 	var count, sequence uint64
 	for count < 5 {
-		a := first.granted(order{Do: "wait", Timeout: 10 * time.Second})
+		a := first.granted(order{Do: "wait", Timeout: time.Minute})
 		count += a.Interrupt.Count
 		if a.Interrupt.Sequence != sequence+1 {
 			t.Errorf("sequence %d after %d", a.Interrupt.Sequence, sequence)

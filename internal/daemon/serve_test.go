@@ -61,7 +61,7 @@ func serve(t *testing.T, text string, change ...func(*Config)) *testDaemon {
 	}
 	t.Cleanup(func() {
 		d.client.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
@@ -155,7 +155,7 @@ func refused(t *testing.T, err error, code irq.Code) *irq.Error {
 // wait returns the next interrupt.
 func wait(t *testing.T, c *ivt.Connection) ivt.Interrupt {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	i, err := c.Wait(ctx)
 	if err != nil {

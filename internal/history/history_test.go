@@ -87,7 +87,7 @@ func close_(t *testing.T, s *Store) {
 // written waits until nothing is queued any more.
 func written(t *testing.T, s *Store) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		s.mu.Lock()
 		queued := len(s.queue)
 		s.mu.Unlock()
@@ -238,7 +238,7 @@ func TestNotWritable(t *testing.T) {
 		t.Fatal(err)
 	}
 	written(t, s)
-	for deadline := time.Now().Add(10 * time.Second); s.Degraded() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); s.Degraded() && time.Now().Before(deadline); {
 	}
 	close_(t, s)
 	if n := strings.Count(j.String(), "cannot be written"); n != 1 || !strings.Contains(j.String(), "is written again") || !strings.Contains(j.String(), "lost=50") {
@@ -268,7 +268,7 @@ func TestFullDisk(t *testing.T) {
 	ballast := filepath.Join(folder, "ballast")
 	os.WriteFile(ballast, make([]byte, 512<<10), 0o600) // as much as fits
 	n := uint64(10)
-	for deadline := time.Now().Add(20 * time.Second); !s.Degraded() && time.Now().Before(deadline); n++ {
+	for deadline := time.Now().Add(time.Minute); !s.Degraded() && time.Now().Before(deadline); n++ {
 		add(t, s, n+1, n+1)
 	}
 	if !s.Degraded() {

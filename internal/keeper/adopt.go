@@ -8,19 +8,19 @@ import (
 	"github.com/ivtd/ivt/internal/kernel"
 )
 
-// Open is the worker's first step: it maps the memory, gets back what former workers kept, and drops what they
-// had not finished. It owns both descriptors from then on. What could not be taken over is in problems, one line each; its
+// Open is the worker's first step: it maps the memory, finds what former workers kept in the table of what it was born with, and
+// drops what they had not finished. It owns the three descriptors from then on. What could not be taken over is in problems, one line each; its
 // descriptors are closed. Errors: ErrForeignMemory, or a keeper that does not answer as it should.
-func Open(control, memory int) (s *Store, kept map[string]Entry, problems []string, err error) {
+func Open(control, memory, table int) (s *Store, kept map[string]Entry, problems []string, err error) {
 	m, err := OpenMemory(memory, bootID())
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	m.Generation().Add(1)
 	s = &Store{memory: m, control: control, index: make(map[string]int, m.used()), most: capacity()}
-	held, err := s.receive(make(map[int][]int, m.used())) // the keeper has asked itself
+	held, err := readTable(table, m.slots)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("receive what the keeper holds: %w", err)
+		return nil, nil, nil, err
 	}
 	kept = make(map[string]Entry, len(held))
 	end := m.used()
@@ -44,32 +44,6 @@ func Open(control, memory int) (s *Store, kept map[string]Entry, problems []stri
 		s.held += len(e.Descriptors)
 	}
 	return s, kept, problems, nil
-}
-
-// receive puts all descriptors that the keeper sends into held, by slot, until it says that this is the end.
-func (s *Store) receive(held map[int][]int) (map[int][]int, error) {
-	buffer := make([]byte, maxRecord)
-	for {
-		n, fds, err := kernel.ReceiveRights(s.control, buffer)
-		if err != nil {
-			return nil, err
-		}
-		op, pairs, err := decodeRecord(buffer[:n], len(fds), s.memory.slots)
-		switch {
-		case err != nil:
-			closeAll(fds)
-			return nil, err
-		case op == opEnd:
-			return held, nil
-		case op != opPut:
-			closeAll(fds)
-			return nil, fmt.Errorf("unexpected record %d", op)
-		}
-		for _, p := range pairs {
-			closeAll(held[int(p.slot)])
-			held[int(p.slot)], fds = fds[:p.count:p.count], fds[p.count:]
-		}
-	}
 }
 
 // adopt takes one slot over, or drops it and says why.

@@ -8,13 +8,12 @@ import (
 )
 
 // The worker speaks to the keeper in records on a SEQPACKET socket: an operation, a number of
-// (slot, descriptors) pairs, and the descriptors of all of them in that order. There is no reply but to opAll and opSync:
-// a record that was sent is in the socket's queue, and stays there when the sender dies.
+// (slot, descriptors) pairs, and the descriptors of all of them in that order. There is no reply but to opSync: a record
+// that was sent is in the socket's queue, and stays there when the sender dies.
 const (
 	opPut     = 1 // hold these descriptors for these slots, instead of what was held
 	opDrop    = 2 // let go of what is held for these slots
-	opAll     = 3 // send everything that is held: opPut records, then opEnd; the keeper says it on behalf of the worker that it starts
-	opEnd     = 4
+	opEnd     = 4 // the keeper's answer to opSync
 	opReady   = 5 // the worker serves
 	opUpgrade = 6 // execute the program file again, in place
 	opStop    = 7 // the worker is about to end for good

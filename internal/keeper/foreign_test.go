@@ -134,12 +134,13 @@ func reopen(t *testing.T, m *Memory, back map[int][]int) (map[string]Entry, []st
 	}
 	k := &Keeper{memory: m, held: held, control: ours}
 	k.store = newStore("", nil)
-	if err := kernel.SendRights(theirs, encodeRecord(opAll)); err != nil {
+	table, err := (&Keeper{held: copies(t, held)}).table()
+	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan bool)
 	go k.serve(done)
-	s, kept, problems, err := Open(theirs, must(t, kernel.Duplicate, m.FD()))
+	s, kept, problems, err := Open(theirs, must(t, kernel.Duplicate, m.FD()), table)
 	if err != nil {
 		t.Fatal(err)
 	}

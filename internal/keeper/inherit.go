@@ -51,22 +51,13 @@ func (k *Keeper) execute() error {
 	}
 	fmt.Fprintf(&table, "stored %s\n", strings.Join(k.store.all(), " "))
 	for slot, fds := range k.held {
-		fmt.Fprintf(&table, "slot %d%s\n", slot, joinInts(fds))
-		keep = append(keep, fds...)
+		fmt.Fprintf(&table, "slot %d%s\n", slot, joinInts(fds)) // not close-on-exec: see hold
 	}
-	fd, err := kernel.MemoryFile("ivtd-upgrade", int64(table.Len()))
+	fd, err := kernel.MemoryFileOf("ivtd-upgrade", table.Bytes())
 	if err != nil {
 		return err
 	}
 	defer kernel.Close(fd)
-	b, err := kernel.MapShared(fd, table.Len())
-	if err != nil {
-		return err
-	}
-	copy(b, table.Bytes())
-	if err := kernel.Unmap(b); err != nil {
-		return err
-	}
 	for _, f := range append(keep, fd) {
 		if err := kernel.SetCloseOnExec(f, false); err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/ivtd/ivt/internal/kernel"
@@ -28,7 +27,8 @@ type Options struct {
 const (
 	ControlFile = 3
 	MemoryFile  = 4
-	FirstFile   = 5
+	TableFile   = 5
+	FirstFile   = 6
 
 	// DefaultSlots is enough for 30,000 connections of one vector.
 	DefaultSlots = 65536
@@ -107,7 +107,9 @@ func (k *Keeper) open() (err error) {
 	if in := k.options.Inherit; in != nil {
 		if k.memory, err = OpenMemory(in.Memory, bootID()); err == nil {
 			k.store.memory = k.memory
-			k.held = k.store.restore(in)
+			for slot, fds := range k.store.restore(in) {
+				k.hold(slot, fds)
+			}
 			k.hearOut(in.control)
 			return nil
 		}
@@ -178,10 +180,6 @@ func (k *Keeper) serve(upgrade chan<- bool) {
 			return
 		}
 		switch k.heed(buffer[:n], fds) {
-		case opAll:
-			if err := k.sendAll(); err != nil && !errors.Is(err, syscall.EPIPE) { // else it is dead already
-				k.options.Log.Error("hand everything to the new worker", "err", err)
-			}
 		case opSync:
 			k.store.barrier() // systemd's copies are to be closed, too
 			if err := kernel.SendRights(k.control, encodeRecord(opEnd)); err != nil {
@@ -233,7 +231,8 @@ func (k *Keeper) heed(record []byte, fds []int) (op uint32) {
 		switch op {
 		case opPut:
 			k.drop(int(p.slot))
-			k.held[int(p.slot)], fds = fds[:p.count:p.count], fds[p.count:]
+			k.hold(int(p.slot), fds[:p.count:p.count])
+			fds = fds[p.count:]
 			k.store.put(int(p.slot), k.held[int(p.slot)])
 		case opDrop:
 			k.drop(int(p.slot))
@@ -256,44 +255,6 @@ func (k *Keeper) letGo() {
 	for slot, fds := range k.held {
 		closeAll(fds)
 		delete(k.held, slot)
-	}
-}
-
-// sendAll gives a new worker copies of everything, as many slots in a record as fit.
-func (k *Keeper) sendAll() error {
-	var pairs []pair
-	var fds []int
-	flush := func() error {
-		if len(fds) == 0 {
-			return nil
-		}
-		err := k.send(encodeRecord(opPut, pairs...), fds)
-		pairs, fds = pairs[:0], fds[:0]
-		return err
-	}
-	for slot, held := range k.held {
-		if len(fds)+len(held) > kernel.MaxRights {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-		pairs = append(pairs, pair{uint32(slot), uint32(len(held))})
-		fds = append(fds, held...)
-	}
-	if err := flush(); err != nil {
-		return err
-	}
-	return kernel.SendRights(k.control, encodeRecord(opEnd))
-}
-
-// send waits where so many descriptors are on their way to the worker that the kernel allows no more (ETOOMANYREFS, unix(7)).
-func (k *Keeper) send(record []byte, fds []int) error {
-	for {
-		err := kernel.SendRights(k.control, record, fds...)
-		if !errors.Is(err, syscall.ETOOMANYREFS) {
-			return err
-		}
-		time.Sleep(restPause)
 	}
 }
 

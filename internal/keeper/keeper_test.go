@@ -37,7 +37,18 @@ func testKeeper() int {
 		return 1
 	}
 	self, _ := os.Executable()
-	status, err := Run(Options{Program: self, Args: []string{"-test.run=none"}, Slots: 64, Instance: "test", Inherit: in,
+	var files []*os.File
+	for range testFiles {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return 1
+		}
+		files = append(files, null)
+	}
+	if in != nil {
+		files = in.Files
+	}
+	status, err := Run(Options{Program: self, Args: []string{"-test.run=none"}, Slots: 1024, Instance: "test", Inherit: in, Files: files,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, signals, syscall.SIGUSR2)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -45,9 +56,12 @@ func testKeeper() int {
 	return status
 }
 
+// testFiles is how many files a worker of these tests inherits: more than there are low numbers that nobody uses.
+const testFiles = 20
+
 // testWorker does what it reads from the file that IVT_TEST_PIPE names and answers on standard output.
 func testWorker() int {
-	s, kept, problems, err := Open(ControlFile, MemoryFile)
+	s, kept, problems, err := Open(ControlFile, MemoryFile, TableFile)
 	if err != nil {
 		fmt.Println("open:", err)
 		return 1
@@ -81,6 +95,24 @@ func testWorker() int {
 		case "sync":
 			before, after, err := letGo(s)
 			fmt.Println("sync", before, after, err)
+		case "puts":
+			n, _ := strconv.Atoi(w[1])
+			var failed error
+			for i := range n {
+				fd, err := kernel.Eventfd()
+				failed = errors.Join(failed, err, kernel.WriteEventfd(fd, uint64(i+1)), s.Put(fmt.Sprint("many", i), nil, fd), kernel.Close(fd))
+			}
+			fmt.Println("puts", failed)
+		case "shows":
+			n, _ := strconv.Atoi(w[1])
+			right := 0
+			for i := range n {
+				fd := kept[fmt.Sprint("many", i)].Descriptors[0]
+				if got, err := kernel.ReadEventfd(fd); err == nil && got == uint64(i+1) && kernel.WriteEventfd(fd, got) == nil {
+					right++
+				}
+			}
+			fmt.Println("shows", right, allAreNull())
 		case "show":
 			e := kept[w[1]]
 			n, err := kernel.ReadEventfd(e.Descriptors[0])
@@ -91,6 +123,16 @@ func testWorker() int {
 		}
 	}
 	return 0
+}
+
+// allAreNull reports whether what is inherited at fixed numbers is what it should be.
+func allAreNull() bool {
+	for n := range testFiles {
+		if name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", FirstFile+n)); err != nil || name != os.DevNull {
+			return false
+		}
+	}
+	return true
 }
 
 // letGo reports whether a socket whose other end only the keeper has is hung up before and after that is dropped.
@@ -192,6 +234,26 @@ func TestRule14KillingTheWorkerLosesNothing(t *testing.T) {
 	if err := f.cmd.Wait(); f.cmd.ProcessState.ExitCode() != 3 {
 		t.Fatalf("the keeper ended with %v, want the worker's status 3", err)
 	}
+}
+
+// TestRule14EachHasItsOwnDescriptors: what is held, and what a worker finds at fixed numbers, are not taken for each other.
+func TestRule14EachHasItsOwnDescriptors(t *testing.T) {
+	f := startFamily(t)
+	f.expectWorker(0, 1)
+	f.say("puts 500")
+	f.expect("puts <nil>")
+	for generation := 2; generation < 6; generation++ {
+		syscall.Kill(f.pid, syscall.SIGKILL)
+		f.expectWorker(500, generation)
+		f.say("shows 500")
+		f.expect("shows 500 true")
+	}
+	f.cmd.Process.Signal(syscall.SIGUSR2)
+	f.expectWorker(500, 6)
+	f.say("shows 500")
+	f.expect("shows 500 true")
+	f.say("stop")
+	f.cmd.Wait()
 }
 
 // TestSyncWaitsUntilTheKeeperHasLetGo: the next one to open a device finds it closed, however much the keeper was told before.

@@ -178,8 +178,16 @@ func (s *Store) Sync() error {
 	if err := s.say(opSync); err != nil {
 		return err
 	}
-	_, err := s.receive(map[int][]int{})
-	return err
+	buffer := make([]byte, maxRecord)
+	n, fds, err := kernel.ReceiveRights(s.control, buffer)
+	if err != nil {
+		return err
+	}
+	closeAll(fds)
+	if op, _, err := decodeRecord(buffer[:n], len(fds), s.memory.slots); err != nil || op != opEnd {
+		return fmt.Errorf("the keeper answered with record %d: %w", op, err)
+	}
+	return nil
 }
 
 func (s *Store) say(op uint32) error {

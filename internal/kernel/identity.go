@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -53,6 +54,11 @@ func SetCloseOnExec(fd int, on bool) error {
 	}
 	_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, flag)
 	return err
+}
+
+// CloseOnExecFrom sets FD_CLOEXEC of every descriptor from first on (close_range(2), Linux 5.11).
+func CloseOnExecFrom(first int) error {
+	return unix.CloseRange(uint(first), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 }
 
 // Duplicate returns a copy of fd, close-on-exec, above the standard ones (fcntl(2), F_DUPFD_CLOEXEC).

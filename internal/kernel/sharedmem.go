@@ -26,6 +26,21 @@ func MemoryFile(name string, size int64) (fd int, err error) {
 	return fd, nil
 }
 
+// MemoryFileOf makes a MemoryFile with these bytes in it, of which there must be some.
+func MemoryFileOf(name string, content []byte) (fd int, err error) {
+	fd, err = MemoryFile(name, int64(len(content)))
+	if err != nil {
+		return -1, err
+	}
+	b, err := MapShared(fd, len(content))
+	if err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("map %s: %w", name, err)
+	}
+	copy(b, content)
+	return fd, Unmap(b)
+}
+
 // MapShared maps the first size bytes of a file, readable and writable, shared with every other mapping of it.
 func MapShared(fd int, size int) ([]byte, error) {
 	return unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)

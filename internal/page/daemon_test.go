@@ -101,7 +101,7 @@ func (d *ivtd) start() {
 
 // worker is the process that serves, 0 if none does.
 func (d *ivtd) worker() int {
-	ctx, cancel := context.WithTimeout(d.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
 	defer cancel()
 	c, err := ivt.Dial(ctx, ivt.Socket(d.socket))
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // serving returns the process that serves a socket, and its parent; 0, 0 if none does.
 func serving(t *testing.T, socket string) (worker, keeper int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c, err := ivt.Dial(ctx, ivt.Socket(socket))
 	if err != nil {

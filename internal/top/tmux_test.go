@@ -31,7 +31,7 @@ func missing(t *testing.T, what, cure string) {
 
 func (x *terminal) tmux(args ...string) string {
 	x.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "tmux", append([]string{"-S", x.socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
 	if err != nil {
@@ -146,7 +146,7 @@ func process(t *testing.T, name string, args ...string) (stop func()) {
 		c.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-done:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			c.Process.Kill()
 			<-done
 			t.Errorf("%s did not end: %s", name, said.String())
@@ -159,7 +159,7 @@ func process(t *testing.T, name string, args ...string) (stop func()) {
 func daemon(t *testing.T, ivtd, socket string) (stop func()) {
 	t.Helper()
 	stop = process(t, ivtd, "--user", "--socket", socket)
-	for end := time.Now().Add(10 * time.Second); ; pause(t) {
+	for end := time.Now().Add(time.Minute); ; pause(t) {
 		if _, err := os.Stat(socket); err == nil {
 			return stop
 		}
@@ -289,7 +289,7 @@ func TestScreenshot(t *testing.T) {
 	for turn := range 8 {
 		n := 10 + 15*(turn%4)
 		total += n
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		out, err := exec.CommandContext(ctx, ivt, "raise", "soft:demo/3", "-n", fmt.Sprint(n), "--socket", socket).CombinedOutput()
 		cancel()
 		if err != nil {
