@@ -94,8 +94,9 @@ func (r *Registry) Readmit(spec AdoptSpec) (takeOver func() (*Connection, error)
 	if refusal != nil {
 		return nil, refusal
 	}
+	ends, how := spec.GraceEnds, spec.wirer()
 	return func() (*Connection, error) {
-		if err := c.takeOver(spec); err != nil {
+		if err := c.takeOver(ends, how); err != nil {
 			return nil, err
 		}
 		return c, nil
@@ -126,6 +127,17 @@ func (spec AdoptSpec) request() Request {
 	}
 	q.complete()
 	return q
+}
+
+// wirer holds nothing else of the spec: of thousands that would be much.
+func (spec AdoptSpec) wirer() wirer {
+	wire, handler := spec.Wire, spec.Handler
+	return func(a *action) (Handler, error) {
+		if wire == nil {
+			return handler, nil
+		}
+		return wire(a.claim())
+	}
 }
 
 // readmit checks and reserves. Locked.
@@ -178,19 +190,14 @@ func serialOf(id string) uint64 {
 }
 
 // takeOver brings an adopted connection up.
-func (c *Connection) takeOver(spec AdoptSpec) *Error {
-	if spec.GraceEnds.IsZero() {
-		return c.establish("adopt", func(a *action) (Handler, error) {
-			if spec.Wire == nil {
-				return spec.Handler, nil
-			}
-			return spec.Wire(a.claim())
-		}, "")
+func (c *Connection) takeOver(ends time.Time, how wirer) *Error {
+	if ends.IsZero() {
+		return c.establish("adopt", how, "")
 	}
 	c.r.mu.Lock()
 	defer c.r.mu.Unlock()
 	c.r.enroll(c)
-	c.until = spec.GraceEnds
+	c.until = ends
 	c.orphan()
 	return nil
 }

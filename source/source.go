@@ -153,7 +153,6 @@ type Kept struct {
 	Value []byte
 	FDs   []int
 	Count uint64 // of a Counting keep
-	Tally [8]uint64
 }
 
 var (

@@ -34,7 +34,7 @@ func (s *Server) adopt(ctx context.Context) {
 		return
 	}
 	parts := k.entries(partPrefix)
-	s.takeOver(readFormer(k.entries(connectionPrefix), parts))
+	s.takeOver(k.entries(connectionPrefix), parts)
 	for key := range parts { // of records that were never finished
 		k.Drop(partPrefix + key)
 	}
@@ -54,7 +54,7 @@ func (s *Server) adopt(ctx context.Context) {
 	}
 }
 
-// A former is a connection of a former worker.
+// A former is a connection of a former worker. There are as many as are under way: those that are done are used again.
 type former struct {
 	id       string
 	record   keptLink
@@ -69,20 +69,20 @@ type former struct {
 
 // readFormer reads the records on a goroutine of its own, in the order in which they are to be taken over: everybody waits
 // meanwhile. What is read of parts is deleted there.
-func readFormer(connections, parts map[string]keeper.Entry) <-chan []former {
-	all := make(chan []former, len(connections)/formerAtOnce+1)
+func readFormer(connections, parts map[string]*keeper.Entry, done <-chan []former) <-chan []former {
+	all := make(chan []former, formerAhead)
 	go func() {
 		defer close(all)
 		seen := map[string]string{}
 		for ids := range slices.Chunk(newestFirst(connections), formerAtOnce) {
-			some := make([]former, len(ids))
+			some := blank(done, len(ids))
 			for i, id := range ids {
 				e, f := connections[id], &some[i]
 				f.id, f.lifeline = id, -1
 				if len(e.Descriptors) == 1 {
 					f.lifeline = e.Descriptors[0]
 				}
-				f.record, f.parts, f.err = readKept(id, e.Value, parts, seen)
+				f.parts, f.err = f.record.readKept(id, e.Value, parts, seen)
 			}
 			all <- some
 		}
@@ -90,22 +90,41 @@ func readFormer(connections, parts map[string]keeper.Entry) <-chan []former {
 	return all
 }
 
-// formerAtOnce is how many records are read before the next step begins with them: to hand over each costs more than to read it.
-const formerAtOnce = 64
+// blank takes what is done, or makes new ones.
+func blank(done <-chan []former, n int) []former {
+	select {
+	case some := <-done:
+		some = some[:n]
+		clear(some)
+		return some
+	default:
+		return make([]former, n, formerAtOnce)
+	}
+}
+
+const (
+	// formerAtOnce is how many records are read before the next step begins with them: to hand over each costs more than to read it.
+	formerAtOnce = 64
+	// formerAhead is how many times that one step may be ahead of the next.
+	formerAhead = 4
+)
 
 // takeOver makes the connections again: what each has is reserved in their order, and then they are wired side by side.
-func (s *Server) takeOver(all <-chan []former) {
-	reserved := make(chan []*former, cap(all))
+func (s *Server) takeOver(connections, parts map[string]*keeper.Entry) {
+	done, reserved := make(chan []former, 2*formerAhead), make(chan []former, formerAhead)
 	var wiring sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wiring.Go(func() {
 			for some := range reserved {
 				s.tieAll(some)
+				select {
+				case done <- some:
+				default:
+				}
 			}
 		})
 	}
-	for some := range all {
-		good := make([]*former, 0, len(some))
+	for some := range readFormer(connections, parts, done) {
 		for i := range some {
 			f := &some[i]
 			if f.err == nil {
@@ -114,23 +133,25 @@ func (s *Server) takeOver(all <-chan []former) {
 			if f.err != nil {
 				f.close()
 				s.lose(f, f.err)
-				continue
 			}
-			good = append(good, f)
 		}
-		reserved <- good
+		reserved <- some
 	}
 	close(reserved)
 	wiring.Wait()
 }
 
-func (s *Server) tieAll(some []*former) {
+func (s *Server) tieAll(some []former) {
 	lifelines := make([]int, len(some))
-	for i, f := range some {
-		lifelines[i] = f.lifeline
+	for i := range some {
+		lifelines[i] = some[i].lifeline
 	}
 	hungUp, err := kernel.HungUpAll(lifelines)
-	for i, f := range some {
+	for i := range some {
+		f := &some[i]
+		if f.err != nil {
+			continue // it is lost
+		}
 		f.hungUp = f.lifeline < 0 || err != nil || hungUp[i]
 		if err := s.tieAgain(f); err != nil {
 			s.lose(f, err)
@@ -171,33 +192,33 @@ func (s *Server) lose(f *former, err error) {
 }
 
 // newestFirst orders connections so that of two on one vector the one counts that was granted last.
-func newestFirst(connections map[string]keeper.Entry) []string {
+func newestFirst(connections map[string]*keeper.Entry) []string {
 	ids := slices.Collect(maps.Keys(connections))
 	slices.SortFunc(ids, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(b, a)) })
 	return ids
 }
 
 // readKept puts a record together. keys are those of its parts.
-func readKept(id string, value []byte, parts map[string]keeper.Entry, seen map[string]string) (r keptLink, keys []string, err error) {
+func (r *keptLink) readKept(id string, value []byte, parts map[string]*keeper.Entry, seen map[string]string) (keys []string, err error) {
 	h, err := readHead(value)
 	if err != nil {
-		return r, nil, fmt.Errorf("its record is damaged: %w", err)
+		return nil, fmt.Errorf("its record is damaged: %w", err)
 	}
 	text := []byte(h.Whole)
 	for n := range h.Parts {
 		key := partKey(id, h.Version, n)
 		part, ok := parts[key[len(partPrefix):]]
 		if !ok {
-			return r, keys, fmt.Errorf("its record is damaged: part %d of %d is missing", n+1, h.Parts)
+			return keys, fmt.Errorf("its record is damaged: part %d of %d is missing", n+1, h.Parts)
 		}
 		delete(parts, key[len(partPrefix):])
 		text, keys = append(text, part.Value...), append(keys, key)
 	}
 	if err := r.unpack(text, seen); err != nil {
-		return r, keys, fmt.Errorf("its record is damaged: %w", err)
+		return keys, fmt.Errorf("its record is damaged: %w", err)
 	}
 	r.version = h.Version
-	return r, keys, nil
+	return keys, nil
 }
 
 // readmit reserves what the connection has.
@@ -270,11 +291,9 @@ func (s *Server) tieAgain(f *former) error {
 	if err != nil || f.hungUp {
 		return s.leftMeanwhile(f, c, watched)
 	}
-	s.adoptedOne(c)
-	if err := l.bind(&tie{ours: f.lifeline, theirs: -1, process: watched}, c); err != nil && !errors.Is(err, irq.ErrNotConnected) {
-		return err
-	}
-	if l.fallBackOn(nil) != nil { // the answer had arrived
+	s.adoptedOne(l)
+	l.bindTo(&tie{ours: f.lifeline, theirs: -1, process: watched}, c) // that it is over already is nobody's error
+	if l.fallBackOn(nil) != nil {                                     // the answer had arrived
 		l.note()
 	}
 	return nil // what is kept of it is what it was
@@ -310,28 +329,42 @@ func (s *Server) count(n *int) {
 	*n++
 }
 
-func (s *Server) adoptedOne(c *irq.Connection) {
+func (s *Server) adoptedOne(l *link) {
 	s.adopting.Lock()
 	defer s.adopting.Unlock()
 	s.adoption.Adopted++
-	s.adopted = append(s.adopted, c)
+	s.adopted = append(s.adopted, l)
 }
 
-// ringAdopted wakes every holder once more (rule 9). It waits for the history to follow: the registry's ring is shorter than what
-// happens to ten thousand connections at once.
+// ringAdopted listens to the lifelines again, of which none had hung up a moment ago, and wakes every holder once more (rule 9). It
+// waits for the history to follow: the registry's ring is shorter than what happens to ten thousand connections at once.
 func (s *Server) ringAdopted() {
 	for some := range slices.Chunk(s.adopted, max(leastRung, s.live.Load().Limits.History/4)) {
 		if !s.history.follow(s.base, s.registry.Stats().Sequence) {
 			return
 		}
 		for few := range slices.Chunk(some, ringAtOnce) {
-			for _, c := range few {
-				c.Ring()
+			for _, l := range few {
+				l.goOn()
 			}
 			time.Sleep(ringPause)
 		}
 	}
 	s.adopted = nil
+}
+
+// goOn is the last step of taking over.
+func (l *link) goOn() {
+	l.mu.Lock()
+	c := l.connection
+	l.mu.Unlock()
+	if err := l.listen(); err != nil {
+		why := "its lifeline could not be watched after a restart of ivtd: " + err.Error()
+		l.server.log.Error("a connection could not be taken over and is released", "connection", c.ID(), "err", err)
+		c.Revoke(l.server.base, 0, why) // that it is over already is nobody's error
+		return
+	}
+	c.Ring()
 }
 
 const (

@@ -29,13 +29,13 @@ func BenchmarkAdopt(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		left := map[string]keeper.Entry{}
+		left := map[string]*keeper.Entry{}
 		var theirs []int
 		put := func(key string, value []byte, fds ...int) {
 			if err := store.Put(key, value, fds...); err != nil {
 				b.Fatal(err)
 			}
-			left[key] = keeper.Entry{Value: value, Descriptors: fds}
+			left[key] = &keeper.Entry{Value: value, Descriptors: fds}
 		}
 		for i := range connections {
 			id := fmt.Sprintf("c%d", i+1)

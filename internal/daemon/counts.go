@@ -42,9 +42,9 @@ func (s *Server) noteCounts(vectors []irq.Vector) {
 
 // tally adds up what former workers had counted for the vectors of a source, before the source takes what is its own.
 func (k *keeping) tally(name string) {
-	sums := map[irq.Vector]counts{}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	sums := make(map[irq.Vector]counts, len(k.left[sourcePrefix+name+"/"]))
 	for text, e := range k.left[countPrefix] {
 		var v irq.Vector
 		var c counts

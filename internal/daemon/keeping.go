@@ -39,19 +39,19 @@ type keeping struct {
 	log   *slog.Logger
 
 	mu   sync.Mutex
-	left map[string]map[string]keeper.Entry // by former workers, and not taken over yet: by prefix and by what follows it
-	sums map[irq.Vector]counts              // of the source that is being opened
+	left map[string]map[string]*keeper.Entry // by former workers, and not taken over yet: by prefix and by what follows it
+	sums map[irq.Vector]counts               // of the source that is being opened
 }
 
-func newKeeping(store *keeper.Store, left map[string]keeper.Entry, log *slog.Logger) *keeping {
-	k := &keeping{store: store, left: map[string]map[string]keeper.Entry{}, log: log}
+func newKeeping(store *keeper.Store, left map[string]*keeper.Entry, log *slog.Logger) *keeping {
+	k := &keeping{store: store, left: map[string]map[string]*keeper.Entry{}, log: log}
 	sizes := map[string]int{}
 	for key := range left {
 		prefix, _ := splitKey(key)
 		sizes[prefix]++
 	}
 	for prefix, n := range sizes {
-		k.left[prefix] = make(map[string]keeper.Entry, n)
+		k.left[prefix] = make(map[string]*keeper.Entry, n)
 	}
 	for key, e := range left {
 		prefix, rest := splitKey(key)
@@ -99,13 +99,13 @@ func (k *keeping) take(prefix string) map[string]source.Kept {
 	entries := k.entries(prefix)
 	found := make(map[string]source.Kept, len(entries))
 	for key, e := range entries {
-		found[key] = source.Kept{Value: e.Value, FDs: e.Descriptors, Count: e.Counters[sourceCounter], Tally: e.Counters}
+		found[key] = source.Kept{Value: e.Value, FDs: e.Descriptors, Count: e.Counters[sourceCounter]}
 	}
 	return found
 }
 
 // entries takes out what is left under a prefix, or everything for "".
-func (k *keeping) entries(prefix string) map[string]keeper.Entry {
+func (k *keeping) entries(prefix string) map[string]*keeper.Entry {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if prefix != "" {
@@ -113,7 +113,7 @@ func (k *keeping) entries(prefix string) map[string]keeper.Entry {
 		delete(k.left, prefix)
 		return found
 	}
-	all := map[string]keeper.Entry{}
+	all := map[string]*keeper.Entry{}
 	for prefix, some := range k.left {
 		for rest, e := range some {
 			all[prefix+rest] = e

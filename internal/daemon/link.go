@@ -83,6 +83,14 @@ func (t *tie) close() {
 // bind puts the tie's end of the lifeline under the link; the other one stays the caller's, to be sent and
 // closed. From now on the connection ends with the lifeline or with the process (rule 6), which may be at once.
 func (l *link) bind(t *tie, c *irq.Connection) error {
+	if err := l.bindTo(t, c); err != nil {
+		return err
+	}
+	return l.listen()
+}
+
+// bindTo is bind without listening to the lifeline.
+func (l *link) bindTo(t *tie, c *irq.Connection) error {
 	l.mu.Lock()
 	if l.over {
 		l.mu.Unlock()
@@ -91,14 +99,9 @@ func (l *link) bind(t *tie, c *irq.Connection) error {
 		return c.Err()
 	}
 	l.connection, l.generation = c, c.Generation()
-	l.lifeline, l.process = t.ours, t.process
+	l.lifeline, l.polled, l.process = t.ours, 0, t.process
 	generation := l.generation
-	var err error
-	l.polled, err = l.server.poller.add(t.ours, kernel.EventPeerClosed, func() { l.gone(generation) })
 	l.mu.Unlock()
-	if err != nil {
-		return err
-	}
 	forget := t.process.onDeath(func() { l.gone(generation) })
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -108,6 +111,16 @@ func (l *link) bind(t *tie, c *irq.Connection) error {
 		forget()
 	}
 	return nil
+}
+
+// listen has the connection end when its lifeline hangs up, at once if that has happened.
+func (l *link) listen() (err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if generation := l.generation; l.lifeline >= 0 && l.polled == 0 {
+		l.polled, err = l.server.poller.add(l.lifeline, kernel.EventPeerClosed, func() { l.gone(generation) })
+	}
+	return err
 }
 
 // gone is called when the holder of a generation died or its lifeline hung up.

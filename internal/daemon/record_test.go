@@ -85,9 +85,10 @@ func TestRule14RecordsOfFormerVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := map[string]keeper.Entry{"c1/7/0": {Value: text[:10]}, "c1/7/1": {Value: text[10:]}}
+	parts := map[string]*keeper.Entry{"c1/7/0": {Value: text[:10]}, "c1/7/1": {Value: text[10:]}}
 	for _, head := range []string{`{"whole":` + string(text) + `}`, `{"version":7,"parts":2}`} {
-		got, keys, err := readKept("c1", []byte(head), parts, nil)
+		var got keptLink
+		keys, err := got.readKept("c1", []byte(head), parts, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

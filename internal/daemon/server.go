@@ -28,7 +28,7 @@ type Config struct {
 	Host    Host // who holds what ivtd does not; default: nobody knows
 	// Store is where the keeper holds what must outlive this process, with what former workers left; default: nothing does.
 	Store    *keeper.Store
-	Left     map[string]keeper.Entry
+	Left     map[string]*keeper.Entry
 	Keep     source.Keep // of the sources; default: the store
 	Root     string      // where sources read /sys; default "/"
 	Clock    irq.Clock   // default: the system's
@@ -65,7 +65,7 @@ type Server struct {
 	formerWaits *waits
 	adopting    sync.Mutex // around these, in New
 	adoption    Adoption
-	adopted     []*irq.Connection // to be rung
+	adopted     []*link // to be rung
 	noting      sync.WaitGroup
 	since       time.Time
 	descriptors counted

@@ -56,7 +56,7 @@ type waits struct {
 // waitsLast is how long a place in a queue is held for who has to connect again.
 const waitsLast = 30 * time.Second
 
-func readWaits(entries map[string]keeper.Entry, log *slog.Logger) *waits {
+func readWaits(entries map[string]*keeper.Entry, log *slog.Logger) *waits {
 	ws := &waits{ends: time.Now().Add(waitsLast)}
 	for key, e := range entries {
 		var w turnKept

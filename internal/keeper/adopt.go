@@ -11,7 +11,7 @@ import (
 // Open is the worker's first step: it maps the memory, finds what former workers kept in the table of what it was born with, and
 // drops what they had not finished. It owns the three descriptors from then on. What could not be taken over is in problems, one line each; its
 // descriptors are closed. Errors: ErrForeignMemory, or a keeper that does not answer as it should.
-func Open(control, memory, table int) (s *Store, kept map[string]Entry, problems []string, err error) {
+func Open(control, memory, table int) (s *Store, kept map[string]*Entry, problems []string, err error) {
 	m, err := OpenMemory(memory, bootID())
 	if err != nil {
 		return nil, nil, nil, err
@@ -22,7 +22,7 @@ func Open(control, memory, table int) (s *Store, kept map[string]Entry, problems
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	kept = make(map[string]Entry, len(held))
+	kept = make(map[string]*Entry, len(held))
 	end := m.used()
 	for slot := range held {
 		end = max(end, slot+1)
@@ -47,7 +47,7 @@ func Open(control, memory, table int) (s *Store, kept map[string]Entry, problems
 }
 
 // adopt takes one slot over, or drops it and says why.
-func (s *Store) adopt(i int, state uint32, fds []int, kept map[string]Entry) (problem string) {
+func (s *Store) adopt(i int, state uint32, fds []int, kept map[string]*Entry) (problem string) {
 	slot := s.memory.slot(i)
 	key, value, readable := slot.read()
 	reject := func(why string) string {
@@ -67,7 +67,7 @@ func (s *Store) adopt(i int, state uint32, fds []int, kept map[string]Entry) (pr
 	case len(fds) != slot.descriptors():
 		return reject(fmt.Sprintf("%d descriptors came back, %d were given", len(fds), slot.descriptors()))
 	}
-	entry := Entry{Value: value, Descriptors: fds, change: slot.change()}
+	entry := &Entry{Value: value, Descriptors: fds, change: slot.change()}
 	for c := range Counters {
 		entry.Counters[c] = slot.counter(c).Load()
 	}

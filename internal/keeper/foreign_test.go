@@ -120,7 +120,7 @@ func must[A, B any](t *testing.T, f func(A) (B, error), a A) B {
 }
 
 // A worker's Open is asked with what a store gave back: the test is the keeper.
-func reopen(t *testing.T, m *Memory, back map[int][]int) (map[string]Entry, []string, *Store) {
+func reopen(t *testing.T, m *Memory, back map[int][]int) (map[string]*Entry, []string, *Store) {
 	t.Helper()
 	held := map[int][]int{}
 	for slot, fds := range back {
