@@ -106,6 +106,7 @@ type gpio struct {
 	streams  *Streams
 	source   *irq.Source
 	chip     int
+	label    string // of the chip
 	gone     chan struct{}
 	once     sync.Once
 
@@ -136,6 +137,7 @@ func (gpioScheme) Open(_ context.Context, c Config) (Source, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("keep the instance of %s: %w", c.Name, err), g.Close())
 	}
+	g.label = chip.Label
 	g.spec = irq.SourceSpec{Name: c.Name, Instance: instance, Wiring: g, Protection: "kernel",
 		Groups: []irq.Group{{Count: chip.Lines, Trigger: irq.TriggerEdge, Shareable: settings.shareable, Maskable: true, Delivery: irq.DeliveryStream}}}
 	return g, nil

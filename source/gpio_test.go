@@ -5,6 +5,8 @@ package source
 import (
 	"encoding/binary"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -82,26 +84,26 @@ func TestGPIOSettings(t *testing.T) {
 	}
 }
 
-// The kernel answers EBUSY to all; what it shows of the line tells them apart.
+// The kernel answers EBUSY to all; what it shows of the line tells them apart. What it shows is in source/pins.
 func TestBusyLinesAreToldApart(t *testing.T) {
 	g := &gpio{config: Config{Name: "gpio:gpiochip0", Root: "/", Foreign: func(string) []irq.Holder {
 		return []irq.Holder{{Kind: irq.HolderProcess, PID: 4711}, {Kind: irq.HolderKernel}}
 	}}}
 	for _, test := range []struct {
 		name   string
-		line   kernel.GPIOLine
-		asked  error
+		use    lineUse
 		reason irq.Reason
 		kinds  []irq.HolderKind
 		says   string
 	}{
-		{"a process", kernel.GPIOLine{Consumer: "gpiomon", Flags: kernel.GPIOUsed}, nil, irq.ReasonForeignHolds, []irq.HolderKind{irq.HolderUnknown, irq.HolderProcess}, `requested by "gpiomon"`},
-		{"an irqchip", kernel.GPIOLine{Consumer: "interrupt", Flags: kernel.GPIOUsed}, nil, irq.ReasonKernelHolds, []irq.HolderKind{irq.HolderKernel}, "irqchip"},
-		{"the pin controller", kernel.GPIOLine{}, nil, irq.ReasonKernelHolds, []irq.HolderKind{irq.HolderKernel}, "pin controller"},
-		{"nobody knows", kernel.GPIOLine{}, syscall.EIO, irq.ReasonForeignHolds, []irq.HolderKind{irq.HolderUnknown, irq.HolderProcess}, "in use"},
+		{"a process", lineUse{GPIOLine: kernel.GPIOLine{Consumer: "gpiomon", Flags: kernel.GPIOUsed}}, irq.ReasonForeignHolds, []irq.HolderKind{irq.HolderUnknown, irq.HolderProcess}, `requested by "gpiomon"`},
+		{"an irqchip", lineUse{interrupt: true}, irq.ReasonKernelHolds, []irq.HolderKind{irq.HolderKernel}, "irqchip"},
+		{"the pin controller", lineUse{}, irq.ReasonKernelHolds, []irq.HolderKind{irq.HolderKernel}, "the pin controller"},
+		{"one of both", lineUse{GPIOLine: kernel.GPIOLine{Flags: kernel.GPIOUsed}}, irq.ReasonKernelHolds, []irq.HolderKind{irq.HolderKernel}, "the pin controller keeps the pin for another function, or an irqchip"},
+		{"nobody knows", lineUse{err: syscall.EIO}, irq.ReasonForeignHolds, []irq.HolderKind{irq.HolderUnknown, irq.HolderProcess}, "in use"},
 	} {
 		e := &irq.Error{Vector: irq.Vector{Source: "gpio:gpiochip0", Index: 3}}
-		g.busy(e, test.line, test.asked)
+		g.busy(e, test.use)
 		var kinds []irq.HolderKind
 		for _, h := range e.Conflicts[0].Holders {
 			kinds = append(kinds, h.Kind)
@@ -111,6 +113,36 @@ func TestBusyLinesAreToldApart(t *testing.T) {
 		}
 		if d := cmp.Diff(test.kinds, kinds); d != "" {
 			t.Errorf("%s: %s", test.name, d)
+		}
+	}
+}
+
+// Whose interrupt a line is, is found by the line's number and the irqchip's name, in what the kernel shows of its interrupts.
+func TestWhoseInterruptALineIs(t *testing.T) {
+	root := t.TempDir()
+	for irq, files := range map[string]string{
+		"4": "IR-IO-APIC 4 ttyS0", "9": "IR-IO-APIC 5 acpi", "24": "intel-gpio 5 ttyS1", "25": "intel-gpio 6 ", "26": "1-0020 5 touch",
+		"27": "pinctrl-a 7 one", "28": "pinctrl-b 7 two",
+	} {
+		dir := filepath.Join(root, "sys/kernel/irq", irq)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		values := strings.Split(files, " ")
+		for i, name := range []string{"chip_name", "hwirq", "actions"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(values[i]+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, test := range []struct {
+		label string
+		line  int
+		want  string
+	}{{"INT344B:00", 5, "ttyS1"}, {"1-0020", 5, "touch"}, {"INT344B:00", 4, ""}, {"INT344B:00", 6, ""}, {"INT344B:00", 7, ""}, {"INT344B:00", 8, ""}} {
+		g := &gpio{config: Config{Root: root}, label: test.label}
+		if got := g.handler(test.line); got != test.want {
+			t.Errorf("line %d of %s is %q's, want %q's", test.line, test.label, got, test.want)
 		}
 	}
 }

@@ -27,8 +27,15 @@ type gpioLine struct {
 
 func lineKey(index int) string { return fmt.Sprintf("line/%d", index) }
 
-// request asks the kernel for the line of a claim.
+// request asks the kernel for the line of a claim, unless it says that the line is not to be had. Asking all the same is not
+// harmless: there are chips whose driver stops the interrupt of a line that is asked for and refused (pinctrl-baytrail.c), and
+// Linux 6.1 forgets whose it was.
 func (g *gpio) request(c irq.Claim) (*gpioLine, error) {
+	if info, err := kernel.GetGPIOLine(g.chip, c.Vector.Index); err == nil && info.Flags&kernel.GPIOUsed != 0 {
+		e := &irq.Error{Operation: "connect", Vector: c.Vector, Err: syscall.EBUSY}
+		g.busy(e, g.use(c.Vector.Index, info))
+		return nil, e
+	}
 	fd, err := kernel.RequestGPIO(g.chip, kernel.GPIORequest{Offset: c.Vector.Index, Consumer: consumer(c.Holder), Flags: g.settings.flags,
 		Debounce: uint32(g.settings.debounce.Microseconds()), Events: g.settings.ring})
 	if err != nil {
@@ -128,62 +135,4 @@ func (l *gpioLine) close() {
 	kernel.Close(l.fd)
 	l.fd = -1
 	l.chip.config.Keep.Drop(l.name)
-}
-
-// lineRefusal explains why the kernel refuses a line.
-func (g *gpio) lineRefusal(v irq.Vector, err error) error {
-	info, asked := kernel.GetGPIOLine(g.chip, v.Index)
-	e := &irq.Error{Operation: "connect", Vector: v, Err: err}
-	switch {
-	case isErrno(err, syscall.ENODEV):
-		g.leave()
-		e.Code, e.Reason, e.Detail = irq.ErrNotConnected, irq.ReasonSourceGone, "the chip is gone"
-	case isErrno(err, syscall.EBUSY):
-		g.busy(e, info, asked)
-	case isErrno(err, syscall.ENXIO), isErrno(err, syscall.ENOTSUP), isErrno(err, syscall.EINVAL), isErrno(err, syscall.ENOENT):
-		e.Code, e.Detail = irq.ErrNotSupported, "the kernel cannot give edges of this line: the chip may have no interrupt for it, or not the bias that is set"
-		e.Remedies = []string{"gpioinfo " + v.Source[len("gpio:"):], "try other settings: bias, edges, debounce"}
-	default:
-		return fmt.Errorf("request line %s: %w", v, err)
-	}
-	return e
-}
-
-// busy tells a line that somebody has from one that the pin controller or an irqchip keeps: the kernel answers EBUSY to all.
-func (g *gpio) busy(e *irq.Error, info kernel.GPIOLine, asked error) {
-	h := irq.Holder{Kind: irq.HolderUnknown, Device: info.Name}
-	e.Code, e.Reason = irq.ErrAlreadyConnected, irq.ReasonForeignHolds
-	switch {
-	case asked != nil:
-		h.Label = "the kernel does not say who: " + asked.Error()
-		e.Detail = "the line is in use"
-	case info.Consumer == "interrupt":
-		h.Kind, h.Driver = irq.HolderKernel, "interrupt"
-		e.Reason, e.Detail = irq.ReasonKernelHolds, "a driver of the kernel uses the line as its interrupt (irqchip)"
-		e.Remedies = []string{"grep -i gpio /proc/interrupts"}
-	case info.Consumer == "":
-		h.Kind, h.Driver = irq.HolderKernel, "pinctrl"
-		e.Reason, e.Detail = irq.ReasonKernelHolds, "nobody has requested the line: the pin controller keeps the pin for another function"
-		e.Remedies = []string{"cat /sys/kernel/debug/pinctrl/*/pinmux-pins", "change the pin's function in the device tree"}
-	default:
-		h.Label = "consumer " + fmt.Sprintf("%q", info.Consumer) + "; the kernel keeps no pid"
-		e.Detail = "the line is requested by " + fmt.Sprintf("%q", info.Consumer)
-		e.Remedies = []string{"ivt who " + e.Vector.String(), "a hog of the device tree keeps its line as long as the chip is there"}
-	}
-	holders := []irq.Holder{h}
-	if h.Kind == irq.HolderUnknown {
-		holders = append(holders, candidates(g.config.Foreign(g.path()), g.path())...)
-	}
-	e.Conflicts = []irq.Conflict{{Vector: e.Vector, Reason: e.Reason, Holders: holders}}
-}
-
-// candidates are the processes that may have the line, because they have the chip open.
-func candidates(all []irq.Holder, path string) (some []irq.Holder) {
-	for _, h := range all {
-		if h.Kind == irq.HolderProcess {
-			h.Label = "has " + path + " open"
-			some = append(some, h)
-		}
-	}
-	return some
 }

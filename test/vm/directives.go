@@ -14,7 +14,7 @@ type directives struct {
 	programs, files, kernels []string
 	hosts, python            []string
 	run, init                string
-	noIOMMU                  bool
+	noIOMMU, pins            bool
 }
 
 // readDirectives reads them from the package's test files.
@@ -59,6 +59,8 @@ func (d *directives) set(words []string) error {
 		d.run = values[0]
 	case "iommu":
 		d.noIOMMU = values[0] == "off"
+	case "pins":
+		d.pins = values[0] == "on"
 	case "init":
 		d.init = values[0]
 	default:

@@ -23,11 +23,12 @@ func TestDirectives(t *testing.T) {
 //vm:kernel own 7
 //vm:run ^TestVM
 //vm:iommu off
+//vm:pins on
 //vm:init systemd
 `, want: directives{
 			programs: []string{"./cmd/ivt", "./cmd/ivtd"}, files: []string{"a.service"},
 			hosts: []string{"od", "dd"}, python: []string{"json", "socket"},
-			kernels: []string{"own", "7"}, run: "^TestVM", noIOMMU: true, init: "systemd",
+			kernels: []string{"own", "7"}, run: "^TestVM", noIOMMU: true, pins: true, init: "systemd",
 		}},
 		{name: "unknown", text: "package x\n\n//vm:kernle own\n", err: "x_test.go:3: unknown //vm:kernle"},
 		{name: "without value", text: "//vm:kernel\n", err: "needs a word and its value"},

@@ -18,6 +18,7 @@
 //	//vm:kernel own 7                         only these kernels
 //	//vm:run ^TestVM                          only these tests
 //	//vm:iommu off                            a machine without IOMMU
+//	//vm:pins on                              a machine with a pin controller, see testdata/pins.asl
 //	//vm:init systemd                         systemd is process 1
 //
 // Variables of the environment that begin with IVT_TEST_ are passed on to the

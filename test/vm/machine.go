@@ -22,6 +22,7 @@ type machine struct {
 	initramfs string // path
 	dir       string // for its files, removed by the caller
 	noIOMMU   bool
+	pins      bool // see pins.go
 	shell     bool // console on our terminal
 	memory    int  // MiB
 	icount    bool // time is the number of instructions
@@ -57,6 +58,9 @@ func (m *machine) args() []string {
 		"-mon", "chardev=examiner,mode=control",
 		"-name", "vm,debug-threads=on",
 		"-kernel", m.kernel.Image, "-initrd", m.initramfs, "-append", m.commandLine())
+	if m.pins {
+		args = append(args, "-acpitable", "file="+m.pinTable())
+	}
 	if m.shell {
 		return append(args, "-chardev", "stdio,id=console,mux=on,signal=off", "-mon", "chardev=console,mode=readline",
 			"-serial", "chardev:console")
@@ -104,7 +108,11 @@ func (m *machine) hardware() []string {
 		args = append(args, "-device", "intel-iommu,intremap=on,caching-mode=on")
 	}
 	args = append(args, "-device", "virtio-serial-pci,id=harness,addr=0x18,romfile=")
-	return append(args, deviceArgs()...)
+	args = append(args, deviceArgs()...)
+	if m.pins {
+		args = append(args, pinArgs()...)
+	}
+	return args
 }
 
 // commandLine is the kernel's. iomem=relaxed lets a test reach a device's
@@ -120,6 +128,9 @@ func (m *machine) commandLine() string {
 	if !m.noIOMMU {
 		line = append(line, "intel_iommu=on")
 	}
+	if m.pins {
+		line = append(line, pinMemory)
+	}
 	if m.shell {
 		line = append(line, "quiet")
 	}
@@ -132,11 +143,20 @@ func (m *machine) identity() (string, error) {
 	if _, err := exec.LookPath(qemu); err != nil {
 		return "", fmt.Errorf("%w; try: apt-get install qemu-system-x86", err)
 	}
-	return strings.Join(append(m.hardware(), emulator(), m.commandLine(), filepath.Dir(m.kernel.Image)), "\n"), nil
+	all := append(m.hardware(), emulator(), m.commandLine(), filepath.Dir(m.kernel.Image))
+	if m.pins {
+		all = append(all, string(pinAML))
+	}
+	return strings.Join(all, "\n"), nil
 }
 
-// files makes the disk of nvme0, whose blocks exist once written.
+// files makes the disk of nvme0, whose blocks exist once written, and what QEMU reads of pins.
 func (m *machine) files() error {
+	if m.pins {
+		if err := os.WriteFile(m.pinTable(), pinAML, 0o644); err != nil {
+			return err
+		}
+	}
 	f, err := os.Create(filepath.Join(m.dir, "disk0"))
 	if err != nil {
 		return err

@@ -212,7 +212,13 @@ type unit struct {
 }
 
 // kind tells machines apart that cannot be one boot.
-func (u *unit) kind() string { return fmt.Sprint(u.pkg.noIOMMU, u.pkg.init) }
+func (u *unit) kind() string {
+	kind := fmt.Sprint(u.pkg.noIOMMU, u.pkg.init)
+	if u.pkg.pins {
+		kind += " pins"
+	}
+	return kind
+}
 
 func (s *suite) unit(ctx context.Context, k *kernels.Kernel, p testPackage) (*unit, error) {
 	u := &unit{pkg: p, args: s.testArgs(p)}
@@ -271,7 +277,7 @@ func (s *suite) key(k *kernels.Kernel, u *unit) (string, error) {
 func (s *suite) machine(k *kernels.Kernel, u *unit, dir string) *machine {
 	return &machine{
 		kernel: k, dir: dir, initramfs: filepath.Join(dir, "initramfs"),
-		noIOMMU: u.pkg.noIOMMU, memory: s.Memory,
+		noIOMMU: u.pkg.noIOMMU, pins: u.pkg.pins, memory: s.Memory,
 	}
 }
 
