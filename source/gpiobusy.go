@@ -110,7 +110,7 @@ func (g *gpio) busy(e *irq.Error, u lineUse) {
 			h.Driver = u.handler
 		}
 		e.Reason, e.Detail = irq.ReasonKernelHolds, "a driver of the kernel uses the line as its interrupt (irqchip)"
-		e.Remedies = []string{"grep -i gpio /proc/interrupts"}
+		e.Remedies = []string{"ivt who " + e.Vector.String(), "grep -i gpio /proc/interrupts"}
 	case u.Consumer != "":
 		h.Label = "consumer " + fmt.Sprintf("%q", u.Consumer) + "; the kernel keeps no pid"
 		e.Detail = "the line is requested by " + fmt.Sprintf("%q", u.Consumer)

@@ -164,9 +164,9 @@ func hasLine(info string, line GPIOLine) bool {
 // is none, the pin controller.
 func (g *reading) unnamedLine(line GPIOLine, s *scan) Holder {
 	if line.Consumer == "" {
-		h := Holder{Certain: true}
+		h := Holder{Certain: false}
 		h.Kind, h.Driver = irq.HolderKernel, "pinctrl"
-		h.Label = "the line has no consumer: its pin is in use for another function, or it is not for use"
+		h.Label = "the line has no consumer: its pin is in use for another function, or is a driver's interrupt, or not for use"
 		h.Cure = "cat /sys/kernel/debug/pinctrl/*/pinmux-pins shows which function (as root)"
 		return h
 	}

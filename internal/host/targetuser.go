@@ -1,6 +1,7 @@
 package host
 
 import (
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,7 +122,7 @@ func (w *inquiry) gpio(target string, is func(GPIOLine) bool) error {
 			continue
 		}
 		w.Lines = append(w.Lines, line)
-		if !line.Used {
+		if w.lineInterrupt(line) || !line.Used {
 			continue
 		}
 		holders := w.lineHolders(line, w.processesNow())
@@ -135,6 +136,45 @@ func (w *inquiry) gpio(target string, is func(GPIOLine) bool) error {
 		return nil
 	}
 	return w.unknown(target, "there is no such GPIO line, or the chip may not be opened", "run it as root")
+}
+
+// lineInterrupt adds the irq that a line is, if a driver of the kernel has it and never requested the line. Linux 6.1 says that
+// such a line is used by "interrupt", 6.12 that it is used, and 7 nothing.
+func (w *inquiry) lineInterrupt(line GPIOLine) bool {
+	if line.Consumer != "" && line.Consumer != "interrupt" {
+		return false
+	}
+	q := w.irqOfLine(line)
+	if q == nil {
+		return false
+	}
+	w.note("a driver of the kernel has line %d of %s as its interrupt, irq %d", line.Offset, line.Chip, q.Number)
+	w.concern(q.Number)
+	return true
+}
+
+// irqOfLine finds the irq with a line's number and its chip's name. The irqs of many chips have the name of their driver: then it
+// is the only one of such a name, which says little of a line that is not used if there are several chips.
+func (w *inquiry) irqOfLine(line GPIOLine) *IRQ {
+	const chips = "sys/bus/gpio/devices"
+	owner := path.Base(path.Dir(w.link(chips + "/" + line.Chip)))
+	var likely []*IRQ
+	for i := range w.Machine.IRQs {
+		q := &w.Machine.IRQs[i]
+		if q.HWIRQ != int64(line.Offset) || len(q.Handlers) == 0 {
+			continue
+		}
+		if q.Chip == owner {
+			return q
+		}
+		if name := strings.ToLower(q.Chip); strings.Contains(name, "gpio") || strings.Contains(name, "pin") {
+			likely = append(likely, q)
+		}
+	}
+	if len(likely) != 1 || !line.Used && len(w.names(chips)) != 1 {
+		return nil
+	}
+	return likely[0]
 }
 
 // lineIRQs adds the irqs whose handler has the consumer's name.

@@ -8,7 +8,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,6 +27,7 @@ import (
 )
 
 //vm:pins on
+//vm:program ./cmd/ivt
 //vm:kernel 6.1 6.12 7
 
 // The machine's registers, see test/vm/testdata/pins.asl and Linux' pinctrl-intel.c, and the lines of the tests.
@@ -194,6 +197,10 @@ func TestVMDriverHasTheLineAsItsInterrupt(t *testing.T) {
 		})
 		m.counts(t, tty.Name(), 3)
 		m.interfere(t)
+	}
+	who := must(exec.Command("ivt", "who", fmt.Sprintf("%s/%d", m.chip, portLine)).Output())(t)
+	if want := "kernel driver " + filepath.Base(tty.Name()) + " (irq "; !strings.Contains(string(who), want) {
+		t.Errorf("ivt who does not say %q:\n%s", want, who)
 	}
 	tty.Close()
 	m.edges(t, i)
