@@ -135,6 +135,10 @@ func TestWhoseInterruptALineIs(t *testing.T) {
 			}
 		}
 	}
+	chips := filepath.Join(root, "sys/bus/gpio/devices")
+	if err := os.MkdirAll(filepath.Join(chips, "gpiochip0"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		label string
 		line  int
@@ -144,5 +148,12 @@ func TestWhoseInterruptALineIs(t *testing.T) {
 		if got := g.handler(test.line); got != test.want {
 			t.Errorf("line %d of %s is %q's, want %q's", test.line, test.label, got, test.want)
 		}
+	}
+	if err := os.MkdirAll(filepath.Join(chips, "gpiochip1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	g := &gpio{config: Config{Root: root}, label: "INT344B:00"}
+	if got := g.handler(5); got != "" {
+		t.Errorf("of two chips one is said to be %q's", got)
 	}
 }

@@ -69,7 +69,8 @@ func (g *gpio) use(index int, info kernel.GPIOLine) lineUse {
 }
 
 // handler returns who has the interrupt of a line, as /proc/interrupts names it. The kernel does not say which GPIO chip an
-// interrupt is of, so it is the one with the line's number and the chip's label, or the only one of a chip by such a name.
+// interrupt is of, so it is the one with the line's number and the chip's label; where this is the only chip, the only one of an
+// irqchip by such a name will do.
 func (g *gpio) handler(index int) string {
 	read := func(dir, name string) string {
 		text, _ := os.ReadFile(filepath.Join(dir, name))
@@ -89,7 +90,8 @@ func (g *gpio) handler(index int) string {
 			likely = append(likely, handler)
 		}
 	}
-	if len(likely) == 1 {
+	chips, _ := filepath.Glob(filepath.Join(g.config.Root, "sys/bus/gpio/devices/gpiochip*"))
+	if len(likely) == 1 && len(chips) == 1 {
 		return likely[0]
 	}
 	return ""

@@ -154,7 +154,7 @@ func (w *inquiry) lineInterrupt(line GPIOLine) bool {
 }
 
 // irqOfLine finds the irq with a line's number and its chip's name. The irqs of many chips have the name of their driver: then it
-// is the only one of such a name, which says little of a line that is not used if there are several chips.
+// is the only one of such a name, which says nothing if there are several chips.
 func (w *inquiry) irqOfLine(line GPIOLine) *IRQ {
 	const chips = "sys/bus/gpio/devices"
 	owner := path.Base(path.Dir(w.link(chips + "/" + line.Chip)))
@@ -171,7 +171,7 @@ func (w *inquiry) irqOfLine(line GPIOLine) *IRQ {
 			likely = append(likely, q)
 		}
 	}
-	if len(likely) != 1 || !line.Used && len(w.names(chips)) != 1 {
+	if len(likely) != 1 || len(w.names(chips)) != 1 {
 		return nil
 	}
 	return likely[0]

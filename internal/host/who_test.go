@@ -186,7 +186,7 @@ func TestWhoFindsTheInterruptThatALineIs(t *testing.T) {
 		{"6.1", one, "gpiochip0\t5\tused\t\tinterrupt", "gpiochip0/5", []string{"kernel ttyS1"}},
 		{"6.12", one, "gpiochip0\t5\tused\t\t", "gpiochip0/5", []string{"kernel ttyS1"}},
 		{"7", one, "gpiochip0\t5\tfree\tRXD\t", "RXD", []string{"kernel ttyS1"}},
-		{"used, of two chips", two, "gpiochip0\t5\tused\t\t", "gpiochip0/5", []string{"kernel ttyS1"}},
+		{"used, of two chips", two, "gpiochip0\t5\tused\t\t", "gpiochip0/5", []string{"kernel pinctrl gpiochip0/5 ?"}},
 		{"free, of two chips", two, "gpiochip1\t5\tfree\tLED\t", "LED", nil},
 		{"the device's name", two, "gpiochip1\t6\tfree\tINT\t", "INT", []string{"kernel touch"}},
 		{"no such irq", one, "gpiochip0\t9\tused\t\t", "gpiochip0/9", []string{"kernel pinctrl gpiochip0/9 ?"}},
