@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/ivtd/ivt/internal/bury"
 	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/irq"
 )
@@ -117,7 +118,9 @@ func (s *bells) adoptOne(name string, kept Kept, lines *irq.Source) error {
 	err := json.Unmarshal(kept.Value, &key)
 	line := lines.Line(key.Vector.Type, key.Vector.Index)
 	if err != nil || len(kept.FDs) != 2 || line == nil {
-		closeAll(kept.FDs)
+		for _, fd := range kept.FDs {
+			bury.Socket(fd)
+		}
 		return fmt.Errorf("damaged doorbell of %s: %w", key.Vector, err)
 	}
 	b := &bell{name: name, relay: s.relay, line: line, in: inlet{fd: kept.FDs[0]}, theirs: kept.FDs[1], pidfd: -1}

@@ -5,15 +5,15 @@ package source
 import (
 	"syscall"
 
+	"github.com/ivtd/ivt/internal/bury"
 	"github.com/ivtd/ivt/internal/kernel"
 )
 
 // An inlet is our end of a SEQPACKET socketpair whose other end somebody outside has. Whatever comes in
 // is bytes to judge: records of any size, and descriptors that nobody asked for.
 //
-// Descriptors are dangerous to receive: to drop a TCP socket with SO_LINGER is to wait for its peer. New
-// kernels refuse them for us (6.16). On others the inlet looks before it takes, and stops listening to
-// who sends any.
+// Descriptors are dangerous to receive (package bury). New kernels refuse them for us (6.16). On others the
+// inlet looks before it takes, and stops listening to who sends any.
 type inlet struct {
 	fd      int
 	speaks  bool // records are sent on fd, too
@@ -95,7 +95,8 @@ func (in *inlet) take(b *kernel.Batch, limit int) (int, error) {
 }
 
 // close ends the connection for every copy of both ends and closes ours. On an old kernel the queue may
-// hold descriptors that block whoever drops them: that is then done aside.
+// hold descriptors that block whoever drops them: that is then done aside, and before anybody else's copy of
+// our end can be the last.
 func (in *inlet) close() {
 	kernel.Shutdown(in.fd)
 	if !in.refuses {
@@ -103,22 +104,9 @@ func (in *inlet) close() {
 		}
 	}
 	if in.hostile {
-		bury(in.fd)
+		bury.Socket(in.fd)
 	} else {
 		kernel.Close(in.fd)
 	}
 	in.fd, in.deaf = -1, true
-}
-
-// graves bounds the threads that wait in close for somebody's lingering socket.
-var graves = make(chan struct{}, 4)
-
-// bury closes fd on a goroutine that nobody waits for: it ends when the kernel lets go, at the sender's
-// linger time at the latest.
-func bury(fd int) {
-	go func() {
-		graves <- struct{}{}
-		defer func() { <-graves }()
-		kernel.Close(fd)
-	}()
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ivtd/ivt/internal/bury"
 	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/irq"
 )
@@ -148,9 +149,8 @@ func (s *Streams) takeAll(prefix string) map[string]Kept {
 func (s *Streams) Settle() {
 	for key, kept := range s.takeAll("stream/") {
 		for _, fd := range kept.FDs {
-			kernel.Shutdown(fd)
+			bury.Socket(fd)
 		}
-		closeAll(kept.FDs)
 		s.keep.Drop(key)
 	}
 }

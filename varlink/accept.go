@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// mostRefusals is how many connections over a limit are being closed at once, where that may block.
+// mostRefusals is how many connections over a limit are being closed at once, where that may block, beside those that were held.
 const mostRefusals = 64
 
 // Who is refused and has been told is hung up on a little later, so that a peer that comes again and again whenever it is hung up on
@@ -193,7 +193,7 @@ func (s *Server) newSession(fd int, sealed bool, peer Credentials) (*Session, er
 		return nil, errors.Join(err, file.Close())
 	}
 	w := newWire(file, raw, s.limits)
-	w.sealed = sealed
+	w.sealed, w.unwanted = sealed, s.limits.Descriptors == 0
 	return &Session{server: s, wire: w, peer: &Peer{Credentials: peer, raw: raw}}, nil
 }
 
@@ -217,8 +217,8 @@ func (s *Server) refuse(fd int, sealed bool, why *Error) {
 	}
 	dismissal(fd, why)
 	s.mu.Lock()
+	hold := s.refusals < mostHeld && !s.closing.Load()
 	s.refusals++
-	hold := len(s.held) < mostHeld && !s.closing.Load()
 	if hold {
 		s.held[fd] = held{time.AfterFunc(holdTime, func() { s.dismiss(fd, sealed) }), sealed}
 	}
@@ -227,7 +227,7 @@ func (s *Server) refuse(fd int, sealed bool, why *Error) {
 	case hold:
 	case sealed:
 		s.dismiss(fd, sealed)
-	default: // closing it may block on what it has already sent (see drain); only so many can keep the listener waiting
+	default: // closing it may block on what it has already sent (package bury); only so many can keep the listener waiting
 		s.refusing <- struct{}{}
 		go func() {
 			s.dismiss(fd, sealed)
@@ -241,10 +241,8 @@ func (s *Server) dismiss(fd int, sealed bool) {
 	s.mu.Lock()
 	delete(s.held, fd) // before the number can be another's
 	s.mu.Unlock()
-	if !sealed {
-		drainSocket(fd)
-	}
-	closeSocket(fd)
+	empty := sealed || endSocket(fd, s.limits.Descriptors == 0)
+	closing(empty, func() { closeSocket(fd) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refusals--

@@ -25,8 +25,22 @@ func dismissal(fd int, why *Error) {
 
 func closeSocket(fd int) { _ = unix.Close(fd) }
 
-// drainSocket is what wire.close does before it closes.
-func drainSocket(fd int) {
+// endSocket shuts a socket down and reports whether it is empty, so that to close it cannot take long. Descriptors that are wanted are
+// received and discarded. Others are not, since to close them is worse than to drop them (package bury).
+func endSocket(fd int, unwanted bool) (empty bool) {
 	_ = unix.Shutdown(fd, unix.SHUT_RDWR)
-	drain(fd)
+	if !unwanted {
+		drain(fd)
+	}
+	unread, err := kernel.Unread(fd)
+	return err == nil && unread == 0
+}
+
+// closing calls what closes a socket. With something in it nothing that can be interrupted is waited for.
+func closing(empty bool, f func()) {
+	if empty {
+		f()
+	} else {
+		kernel.Hurry(f)
+	}
 }

@@ -20,14 +20,14 @@ type Limits struct {
 	// Nesting is how deep arrays and objects of a message may be nested. Default 32.
 	Nesting int
 
-	// Descriptors is how many descriptors a call may bring. A server that accepts none closes what
-	// comes and serves the call; on Linux 6.16 and later the kernel then refuses to send them
-	// (SO_PASSRIGHTS, EPERM). Default none for a server; for a client, 253 a reply, which is the
-	// kernel's limit.
+	// Descriptors is how many descriptors a call may bring. A server that accepts none has the
+	// kernel drop what comes and serves the call; from Linux 6.16 on the kernel then refuses to
+	// send them (SO_PASSRIGHTS, EPERM). Default none for a server; for a client, 253 a reply, which
+	// is the kernel's limit.
 	Descriptors int
 
 	// Sessions is how many sessions a server has at once. Default 4096. Each is a goroutine that
-	// a hostile descriptor can block in close(2), so stay well below Go's 10,000 threads.
+	// a hostile descriptor can block when it is dropped, so stay well below Go's 10,000 threads.
 	Sessions int
 
 	// SessionsPerUser is how many of them one uid has. Default 1024.

@@ -36,4 +36,5 @@ func acceptSocket(uintptr) (int, error)           { return -1, unsupported() }
 func mute(int) bool                               { return true }
 func dismissal(int, *Error)                       {}
 func closeSocket(int)                             {}
-func drainSocket(int)                             {}
+func endSocket(int, bool) bool                    { return true }
+func closing(_ bool, f func())                    { f() }

@@ -42,6 +42,7 @@ type wire struct {
 	slow     time.Duration // for a received message, from its first byte on
 	patience time.Duration // for a sent message
 	sealed   bool          // the kernel lets the peer send no descriptors
+	unwanted bool          // descriptors are not received: the kernel drops what comes (package bury)
 
 	// greedy reads beyond a message, into rest. It is for a server that wants no descriptors, and
 	// for a client: the only message that may bring some is the reply to a plain call, and behind
@@ -231,13 +232,13 @@ func (w *wire) unwritten(err error, nothing bool) error {
 	return err
 }
 
-// close ends the conversation. Unless sealed, the peer may have left descriptors unread whose closing
-// would block.
+// close ends the conversation. Unless sealed, the peer may have left descriptors unread.
 func (w *wire) close() {
+	empty := true
 	if !w.sealed {
-		_ = w.raw.Control(func(fd uintptr) { drainSocket(int(fd)) })
+		_ = w.raw.Control(func(fd uintptr) { empty = endSocket(int(fd), w.unwanted) })
 	}
-	w.conn.Close()
+	closing(empty, func() { w.conn.Close() })
 }
 
 // peeks are the buffers that messages are first looked at in. A session has none while it is idle.

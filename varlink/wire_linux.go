@@ -17,7 +17,10 @@ import (
 // controlSize is room for all the control messages that one recvmsg can bring: credentials, a pidfd
 // and 253 descriptors (unix(7)), each behind a header of 16 bytes and padded to 8. In a shorter
 // buffer descriptors are lost.
-const controlSize = (16 + 16) + (16 + 8) + (16 + 4*maxDescriptors + 4)
+const controlSize = credentialsSize + (16 + 8) + (16 + 4*maxDescriptors + 4)
+
+// credentialsSize is room for credentials alone, which come first (scm_recv in include/net/scm.h).
+const credentialsSize = 16 + 16
 
 // receive is RawConn.Read's callback: it takes the message, or what there is of it, and returns
 // false to wait for more.
@@ -63,8 +66,11 @@ func (w *wire) recvmsg(fd int, room, control []byte, flags int) (n, oobn, got in
 
 // gulp takes what has come, of the message and more.
 func (w *wire) gulp(fd int, p *peek) error {
-	room := w.in.room(p.text[:])
-	n, oobn, flags, err := w.recvmsg(fd, room, p.control[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	room, control := w.in.room(p.text[:]), p.control[:]
+	if w.unwanted {
+		control = control[:credentialsSize]
+	}
+	n, oobn, flags, err := w.recvmsg(fd, room, control, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 	if n == 0 {
 		return err
 	}

@@ -124,6 +124,22 @@ func TestKernelJoinsMessages(t *testing.T) {
 	}
 }
 
+// What is unwanted is not even received: there is nothing to close.
+func TestUnwantedIsNotReceived(t *testing.T) {
+	w, p := wires(t, Limits{})
+	w.unwanted = true
+	if err := w.raw.Control(func(fd uintptr) { _, _ = prepareSession(int(fd)) }); err != nil {
+		t.Fatal(err)
+	}
+	p.send("m1\x00m2\x00", eventfds(t, 10)...)
+	for _, want := range []string{"m1", "m2"} {
+		m, err := w.read(0)
+		if err != nil || string(m.text) != want || m.fds != nil || m.lost != (want == "m1") || m.sender.PID != unix.Getpid() {
+			t.Errorf("read %+v, %v", m, err)
+		}
+	}
+}
+
 func TestDescriptorsInTheMiddleOfAMessage(t *testing.T) {
 	w, p := wires(t, Limits{})
 	fds := eventfds(t, 2)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ivtd/ivt/api"
+	"github.com/ivtd/ivt/internal/bury"
 	"github.com/ivtd/ivt/internal/daemon/policy"
 	"github.com/ivtd/ivt/internal/kernel"
 	"github.com/ivtd/ivt/irq"
@@ -70,6 +71,7 @@ func (s *Server) newTie(k *caller) (*tie, error) {
 		process.release()
 		return nil, err
 	}
+	_ = kernel.RefuseDescriptors(ours) // older kernels do not
 	return &tie{ours, theirs, process}, nil
 }
 
@@ -154,16 +156,10 @@ func (l *link) unbind(generation uint64) {
 	process.release()
 }
 
-// hangUp ends a lifeline for every copy of the holder's end. Closing ours does, and takes it out of the epoll, unless the
-// keeper has a copy.
+// hangUp ends a lifeline for every copy of both ends. The holder may have sent something on it, which nobody reads.
 func (s *Server) hangUp(polled uint64, lifeline int) {
-	if s.keeping != nil {
-		s.poller.forget(polled)
-		kernel.Shutdown(lifeline)
-	} else {
-		s.poller.drop(polled)
-	}
-	kernel.Close(lifeline)
+	s.poller.forget(polled)
+	bury.Socket(lifeline)
 }
 
 // leaves notes that the holder ends the connection itself: there is no need to tell it on the lifeline.

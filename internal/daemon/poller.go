@@ -61,13 +61,6 @@ func (p *poller) forget(key uint64) {
 	}
 }
 
-// drop is forget for a descriptor that is the only one of its file and is closed next, which takes it out of the set.
-func (p *poller) drop(key uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.targets, key)
-}
-
 // remove takes fd out of the set before it is closed: the set would keep the open file while copies of it
 // exist, and report a key that means nothing any more.
 func (p *poller) remove(fd int) {

@@ -64,6 +64,29 @@ func Discard(fd int) (done bool, err error) {
 	return err != nil, err
 }
 
+// HasRecord reports whether a record is unread on a SEQPACKET socket, be it empty; it has the socket ask for credentials, which tell an
+// empty record from the end. An error is that of recvmsg(2); there is none for nothing to read.
+func HasRecord(fd int) (bool, error) {
+	if err := PassCredentials(fd); err != nil {
+		return false, err
+	}
+	var data [1]byte
+	var control [credentials]byte
+	for {
+		_, n, _, _, err := unix.Recvmsg(fd, data[:], control[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		switch err {
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			return false, nil
+		}
+		return n > 0, err
+	}
+}
+
+// Unread returns how many bytes wait in a stream socket to be received (SIOCINQ, linux/sockios.h).
+func Unread(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.TIOCINQ) }
+
 // Unsent returns how many bytes of a socket's sends its peer has not taken yet, as the kernel accounts
 // for them (SIOCOUTQ, linux/sockios.h): more than were sent, 0 if all were taken.
 func Unsent(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.SIOCOUTQ) }

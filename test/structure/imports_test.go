@@ -23,7 +23,7 @@ var layers = []struct {
 	{folders: []string{"internal/picture"}},
 	{folders: []string{"."}},
 	{folders: []string{"internal/host", "source", "internal/keeper", "internal/history"}, inside: true},
-	{folders: []string{"varlink", "irq", "api", "internal/record", "internal/term", "internal/version"}, inside: true},
+	{folders: []string{"varlink", "irq", "api", "internal/bury", "internal/record", "internal/term", "internal/version"}, inside: true},
 	{folders: []string{"internal/kernel"}, inside: true},
 }
 

@@ -21,7 +21,7 @@ var Modules = []string{
 	// Drivers of the emulated devices; a test asks for them.
 	"e1000e", "8139cp", "nvme", "xhci-pci", "snd-hda-intel", "virtio_pci", "virtio_console",
 	// File systems for tests of what is in use.
-	"overlay", "autofs4", "minix", "ext4",
+	"overlay", "autofs4", "minix", "ext4", "fuse",
 }
 
 // Order names the file, beside the modules, that says what to load for each:

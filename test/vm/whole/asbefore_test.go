@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ivtd/ivt"
 	"github.com/ivtd/ivt/irq"
 	"github.com/ivtd/ivt/test/vm/guest"
 )
@@ -92,20 +91,23 @@ func (w *whole) everything() {
 // restart kills the worker and waits for its successor.
 func (w *whole) restart() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
-	defer cancel()
-	status := func() ivt.Status {
-		s, err := w.client.Status(ctx)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		return s
-	}
-	former := status().PID
+	former := w.pid()
 	if err := syscall.Kill(former, syscall.SIGKILL); err != nil {
 		w.t.Fatal(err)
 	}
-	guest.Eventually(w.t, "another worker serves", func() bool { return status().PID != former })
+	guest.Eventually(w.t, "another worker serves", func() bool { return w.pid() != former })
+}
+
+// pid returns the worker's.
+func (w *whole) pid() int {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	s, err := w.client.Status(ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s.PID
 }
 
 var numbers = regexp.MustCompile(`[0-9]+`)

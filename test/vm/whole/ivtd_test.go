@@ -20,11 +20,18 @@ import (
 
 //vm:program ./cmd/ivtd
 
-// TestMain lets the test binary be a driver, too.
+// TestMain lets the test binary be a driver, too, or a writer.
 func TestMain(m *testing.M) {
 	if os.Getenv("IVT_TEST_VECTOR") != "" {
 		if err := drive(); err != nil {
 			fmt.Println("failed:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if path := os.Getenv("IVT_TEST_WRITE"); path != "" {
+		if err := writeTo(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -65,12 +72,15 @@ type whole struct {
 	client *ivt.Client
 }
 
+// sessionsPerUser is what one user has in the tests.
+const sessionsPerUser = 64
+
 // start runs ivtd with these devices, by id, and returns when it serves.
 func start(t *testing.T, ids ...string) *whole {
 	t.Helper()
 	guest.Require(t)
 	dir := t.TempDir()
-	policy := "[soft.demo]\nvectors = 4\nshareable = true\n[[allow]]\nvectors = [\"*\"]\nuser = \"root\"\naccess = \"device\"\nshare = true\n"
+	policy := fmt.Sprintf("[limits]\nsessions_per_user = %d\n", sessionsPerUser) + "[soft.demo]\nvectors = 4\nshareable = true\n[[allow]]\nvectors = [\"*\"]\nuser = \"root\"\naccess = \"device\"\nshare = true\n"
 	for _, id := range ids {
 		address := guest.Device(t, id)
 		guest.Bind(t, address, "vfio-pci")
