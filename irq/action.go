@@ -31,10 +31,17 @@ type action struct {
 	owed      uint64    // sequence of the last delivery that went the long way
 	acked     uint64    // sequence of the last acknowledgement
 	asked     time.Time // since when it owes
-	extra     Interrupt // what sources told beside the count, for the next delivery
+	extra     extra     // what sources told beside the count, for the next delivery
 	noted     bool
 	unhandled uint64
 	storm     storm
+}
+
+// extra is of an Interrupt what a source tells.
+type extra struct {
+	time       int64
+	lost, data uint64
+	rang       bool
 }
 
 const (
@@ -125,8 +132,8 @@ func (a *action) take(ring bool) (i Interrupt, ok bool) {
 	}
 	i.Count = a.late.Swap(0)
 	if a.noted {
-		i.Time, i.Lost, i.Data, ring = a.extra.Time, a.extra.Lost, a.extra.Data, ring || a.extra.Rang
-		a.extra, a.noted = Interrupt{}, false
+		i.Time, i.Lost, i.Data, ring = a.extra.time, a.extra.lost, a.extra.data, ring || a.extra.rang
+		a.extra, a.noted = extra{}, false
 	}
 	i.Rang = ring
 	if i.Count == 0 && !i.Rang && i.Lost == 0 {
@@ -155,12 +162,12 @@ func (a *action) note(i Interrupt) {
 }
 
 func (a *action) noteLocked(i Interrupt) {
-	if !a.noted || a.extra.Time == 0 {
-		a.extra.Time = i.Time
+	if !a.noted || a.extra.time == 0 {
+		a.extra.time = i.Time
 	}
-	a.extra.Lost += i.Lost
-	a.extra.Data |= i.Data
-	a.extra.Rang = a.extra.Rang || i.Rang
+	a.extra.lost += i.Lost
+	a.extra.data |= i.Data
+	a.extra.rang = a.extra.rang || i.Rang
 	a.noted = true
 }
 

@@ -56,7 +56,7 @@ func (r *Registry) reserve(q *Request, p plan) *Connection {
 	r.calls = r.calls || q.Handler != nil
 	c := &Connection{
 		r: r, id: "c" + strconv.FormatUint(r.serial, 10), generation: 1, state: connecting,
-		shared: q.Shared, access: q.Access, consent: q.Consent, grace: q.Grace, onNotice: q.OnNotice, handler: q.Handler, done: make(chan struct{}),
+		shared: q.Shared, access: q.Access, consent: q.Consent, grace: q.Grace, onNotice: q.OnNotice, handler: q.Handler,
 	}
 	h := q.Holder
 	h.Since, h.Connection, h.Shared, h.Access = r.clock.Now(), c.id, q.Shared, q.Access

@@ -17,7 +17,6 @@ type Connection struct {
 	grace   time.Duration
 	actions []*action
 	holder  atomic.Pointer[Holder]
-	done    chan struct{}
 
 	onNotice func(Notice)
 	handler  Handler // the request's
@@ -35,8 +34,9 @@ type Connection struct {
 	orphanhood chan struct{} // closed when orphaning ends; nil if nobody waits for it
 	outbox     []Notice
 	posting    bool
-	revoking   bool // with a grace that runs
-	closed     bool // done is
+	revoking   bool          // with a grace that runs
+	closed     bool          // done is, or is to be
+	done       chan struct{} // nil until somebody wants it: most connections nobody waits for
 
 	// live is the generation while connected, else 0: what Ack looks at without the lock.
 	live atomic.Uint64
@@ -78,7 +78,17 @@ func (c *Connection) Vectors() []Vector {
 func (c *Connection) Holder() Holder { return *c.holder.Load() }
 
 // Done is closed when the connection is over; Err then says why (ErrNotConnected with its reason).
-func (c *Connection) Done() <-chan struct{} { return c.done }
+func (c *Connection) Done() <-chan struct{} {
+	c.r.mu.Lock()
+	defer c.r.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.closed {
+			close(c.done)
+		}
+	}
+	return c.done
+}
 
 // Err returns nil until Done is closed.
 func (c *Connection) Err() error {

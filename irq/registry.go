@@ -104,7 +104,7 @@ func (r *Registry) Close() {
 		return
 	}
 	for c := range conns {
-		<-c.done
+		<-c.Done()
 	}
 	r.work.wait()
 }

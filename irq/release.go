@@ -47,13 +47,14 @@ func (c *Connection) endLocked(ctx context.Context, operation string, why cause)
 
 // wait returns when the connection is over.
 func (c *Connection) wait(ctx context.Context, operation string) error {
+	done := c.Done()
 	select {
-	case <-c.done:
+	case <-done:
 		return nil
 	default:
 	}
 	select {
-	case <-c.done:
+	case <-done:
 		return nil
 	case <-ctx.Done():
 		err := endedError(operation, ctx)
@@ -239,7 +240,8 @@ func (c *Connection) post() {
 	}
 	c.posting = false
 	if c.state == over && !c.closed {
-		c.closed = true
-		close(c.done)
+		if c.closed = true; c.done != nil {
+			close(c.done)
+		}
 	}
 }

@@ -38,10 +38,8 @@ type stream struct {
 	before  uint64         // what a former process had delivered: the registry counts anew after it
 	arrived *atomic.Uint64 // counted for this claim
 	missed  *atomic.Uint64 // deliveries that were not the holder's
-	full    bool           // the queue is full: waiting holds what did not fit
-	waiting record.Record  // valid while full
+	waiting *record.Record // what did not fit into the queue, which is full; nil otherwise
 	closed  bool
-	bytes   [record.Size]byte
 }
 
 // newStream makes the socket of a claim and has the relay listen to its holder.
@@ -106,12 +104,22 @@ func (s *stream) deliver(i irq.Interrupt) irq.Verdict {
 func (s *stream) send(r record.Record) {
 	switch {
 	case s.closed:
-	case s.full:
-		s.waiting = s.waiting.Merge(r)
-	case kernel.Send(s.in.fd, r.Append(s.bytes[:0])) == syscall.EAGAIN:
-		s.full, s.waiting = true, r
+	case s.waiting != nil:
+		*s.waiting = s.waiting.Merge(r)
+	case sendRecord(s.in.fd, r) == syscall.EAGAIN:
+		kept := r // and not r itself, which would be on the heap with each delivery
+		s.waiting = &kept
 		s.listen()
 	} // any other error: the holder has shut its socket down, and harmed itself
+}
+
+// sent are the buffers from which records are sent. Streams are many, and few send at once.
+var sent = sync.Pool{New: func() any { return new([record.Size]byte) }}
+
+func sendRecord(fd int, r record.Record) error {
+	b := sent.Get().(*[record.Size]byte)
+	defer sent.Put(b)
+	return kernel.Send(fd, r.Append(b[:0]))
 }
 
 // listen tells the relay what the stream waits for.
@@ -120,7 +128,7 @@ func (s *stream) listen() {
 	if !s.in.deaf {
 		events |= kernel.EventIn
 	}
-	if s.full {
+	if s.waiting != nil {
 		events |= kernel.EventOut
 	}
 	s.relay.epoll.Modify(s.in.fd, events, s.key) // ENOENT: hung up, and out for good
@@ -159,11 +167,11 @@ func (s *stream) service(b *kernel.Batch, events uint32, acks *[batchLimit]recor
 	}
 	if events&kernel.EventHangup != 0 {
 		s.relay.remove(s.in.fd, s.key) // it would be reported for ever
-		s.full = false
+		s.waiting = nil
 	}
-	if s.full && events&kernel.EventOut != 0 {
-		s.full = false
-		if s.send(s.waiting); !s.full {
+	if r := s.waiting; r != nil && events&kernel.EventOut != 0 {
+		s.waiting = nil
+		if s.send(*r); s.waiting == nil {
 			s.listen()
 		}
 	}

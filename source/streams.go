@@ -153,6 +153,11 @@ func (s *Streams) Settle() {
 		}
 		s.keep.Drop(key)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.kept) == 0 {
+		s.kept = map[string]Kept{} // one that was emptied is as large as it ever was
+	}
 }
 
 // Unwire ends the stream of a claim (rule 5). One that is not there has ended.
