@@ -51,8 +51,10 @@ func TestUnwantedDescriptorsStallNobody(t *testing.T) {
 			}
 			end()
 			w.goesOn(holder)
-			h.onAConnection()()
-			w.goesOn(holder)
+			for _, disconnects := range []bool{true, false} {
+				h.onAConnection()(disconnects)
+				w.goesOn(holder)
+			}
 			if p != nil {
 				guest.Eventually(t, "all that was sent is dropped", func() bool { return p.released() == h.made })
 				if n := p.stuck(); n > 0 {
@@ -84,7 +86,7 @@ func TestUnwantedDescriptorsWithDataHoldWhoDropsThem(t *testing.T) {
 	for _, name := range names {
 		p.write(name)
 	}
-	end()
+	end(true)
 	guest.Eventually(t, "lifeline and stream wait", func() bool { return p.stuck() >= 2 }) // the bell ended when one came on it
 	h.goesOn(holder)
 	former := h.pid()
@@ -157,27 +159,42 @@ func (h *hostile) crowd() (end func()) {
 	}
 }
 
-// isRefused sends one on a socket that gets no session.
+// isRefused sends one on a socket that gets no session, unless it has been hung up on already.
 func (h *hostile) isRefused() {
 	h.t.Helper()
-	fd := h.dial(alice)
-	h.send(fd)
-	unix.Close(fd)
+	socket, fd := h.dial(alice), h.fresh()
+	err := unix.Sendmsg(socket, []byte("x"), unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL)
+	if err == unix.EPIPE {
+		err = nil
+		if h.refused {
+			err = unix.EPERM
+		}
+	}
+	h.settle(fd, err)
+	unix.Close(socket)
 }
 
-// onAConnection sends one on each socket that a connection and a doorbell bring: lifeline, stream and bell.
-func (h *hostile) onAConnection() (end func()) {
+// onAConnection sends one on each socket that a connection and a doorbell bring: lifeline, stream and bell. It ends by a call, or by
+// hanging up.
+func (h *hostile) onAConnection() (end func(disconnects bool)) {
 	h.t.Helper()
 	c, err := varlink.Dial(h.t.Context(), "unix:"+h.socket)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	var all []int
+	var connection struct {
+		Connection string `json:"connection"`
+		Generation uint64 `json:"generation"`
+	}
 	for method, in := range map[string]any{
 		"Connect": map[string]any{"vectors": []string{"soft:demo/1"}}, "Doorbell": map[string]string{"vector": "soft:demo/1"},
 	} {
-		var out any
-		fds, err := c.CallDescriptors(h.t.Context(), api.Name+"."+method, in, &out)
+		out := any(&connection)
+		if method == "Doorbell" {
+			out = nil
+		}
+		fds, err := c.CallDescriptors(h.t.Context(), api.Name+"."+method, in, out)
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -195,7 +212,12 @@ func (h *hostile) onAConnection() (end func()) {
 	for _, fd := range all {
 		h.send(fd)
 	}
-	return func() {
+	return func(disconnects bool) {
+		if disconnects {
+			if err := c.Call(h.t.Context(), api.Name+".Disconnect", connection, nil); err != nil {
+				h.t.Error(err)
+			}
+		}
 		for _, fd := range all {
 			unix.Close(fd)
 		}
@@ -262,12 +284,11 @@ func lingering(t *testing.T) int {
 		if err != nil {
 			t.Fatal(err)
 		}
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4096) // there are hundreds
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096)
 		fds[i] = fd
 	}
 	listener, fd := fds[0], fds[1]
 	defer unix.Close(listener)
+	unix.SetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_RCVBUF, 1) // what was accepted has the least that there is, too
 	if err := errors.Join(unix.Bind(listener, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(listener, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -283,8 +304,8 @@ func lingering(t *testing.T) int {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(peer) })
-	for err == nil {
-		_, err = unix.SendmsgN(fd, make([]byte, 1<<16), nil, nil, unix.MSG_DONTWAIT)
+	if n, err := unix.SendmsgN(fd, make([]byte, 1<<16), nil, nil, unix.MSG_DONTWAIT); err != nil || n < 1<<14 {
+		t.Fatalf("only %d bytes were sent, which may all have been received: %v", n, err)
 	}
 	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 3600}); err != nil {
 		t.Fatal(err)
