@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -81,6 +82,7 @@ func (o *options) listen(log *slog.Logger) (*daemon.Lock, []net.Listener, error)
 
 // attend serves until a signal ends it, or a listener fails. public is nil without --listen.
 func (o *options) attend(c daemon.Config, w worker, log *slog.Logger, listeners []net.Listener, public net.Listener, signals <-chan os.Signal) error {
+	debug.SetMaxThreads(daemon.MostSessions + 1000)
 	root, err := host.Open("/")
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ivtd/ivt/internal/bury"
 	"github.com/ivtd/ivt/internal/daemon/process"
 	"github.com/ivtd/ivt/internal/keeper"
 	"github.com/ivtd/ivt/internal/kernel"
@@ -162,7 +163,7 @@ func (s *Server) tieAll(some []former) {
 // close lets the lifeline of a connection that does not go on hang up.
 func (f *former) close() {
 	if f.lifeline >= 0 {
-		kernel.Close(f.lifeline)
+		bury.Socket(f.lifeline)
 		f.lifeline = -1
 	}
 }
@@ -229,8 +230,7 @@ func (s *Server) readmit(f *former) (err error) {
 	if giveBack, err := s.users.take(r.Subject.UID, connectionsOf, 0, nil); err == nil {
 		l.counted = giveBack
 	}
-	if r.orphanedMeanwhile(f.lifeline) && f.lifeline >= 0 {
-		kernel.Shutdown(f.lifeline)
+	if r.orphanedMeanwhile(f.lifeline) {
 		f.close()
 	}
 	r.GraceEnds = bounded(r.GraceEnds, time.Now(), r.Grace)
@@ -303,10 +303,7 @@ func (s *Server) tieAgain(f *former) error {
 func (s *Server) leftMeanwhile(f *former, c *irq.Connection, watched *watched) error {
 	s.count(&s.adoption.Ended)
 	f.link.hold(c)
-	if f.lifeline >= 0 {
-		kernel.Shutdown(f.lifeline)
-		f.close()
-	}
+	f.close()
 	if watched != nil { // it let go or never got it: a grace is for who died
 		defer watched.release()
 		return ignoreEnded(c.Disconnect(context.Background()))

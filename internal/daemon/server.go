@@ -37,8 +37,12 @@ type Config struct {
 	// After tells the number after which events are numbered, where the store has none; default 0. It may take its time.
 	After    func() uint64
 	Check    bool // hold every reply against the interface, for tests
-	Sessions int  // most sessions at once; default 16384
+	Sessions int  // most sessions at once; default MostSessions
 }
+
+// MostSessions is how many sessions there are at once: ten thousand may wait, each in one. A hostile descriptor can make each hold a
+// thread (varlink.Limits), so a process needs as many (runtime/debug.SetMaxThreads; Go's default is 10,000).
+const MostSessions = 16384
 
 // Host tells who holds vectors that no source of ivtd has: the kernel's.
 type Host interface {
@@ -174,7 +178,7 @@ func (c Config) filled() Config {
 		c.After = func() uint64 { return 0 }
 	}
 	if c.Sessions == 0 {
-		c.Sessions = 16384
+		c.Sessions = MostSessions
 	}
 	return c
 }
