@@ -65,7 +65,8 @@ func (h hardware) paced(t *testing.T, g *grip, n int) {
 			t.Fatal("the device did not raise its interrupt")
 		}
 		if !wait(g.FD, limit) {
-			t.Fatalf("interrupt %d of %d was slept through", i+1, n)
+			text, _ := os.ReadFile("/proc/interrupts") // whether the kernel had it
+			t.Fatalf("interrupt %d of %d was slept through, the device raises it: %t, the kernel counts\n%s", i+1, n, h.raised(), text)
 		}
 		g.count()
 		h.ack()
