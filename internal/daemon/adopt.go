@@ -292,8 +292,9 @@ func (s *Server) tieAgain(f *former) error {
 		return s.leftMeanwhile(f, c, watched)
 	}
 	s.adoptedOne(l)
-	l.bindTo(&tie{ours: f.lifeline, theirs: -1, process: watched}, c) // that it is over already is nobody's error
-	if l.fallBackOn(nil) != nil {                                     // the answer had arrived
+	// That it is over already is nobody's error.
+	l.bindTo(&tie{ours: f.lifeline, theirs: -1, process: watched}, c)
+	if l.fallBackOn(nil) != nil { // the answer had arrived
 		l.note()
 	}
 	return nil // what is kept of it is what it was
@@ -333,9 +334,9 @@ func (s *Server) adoptedOne(l *link) {
 	s.adopted = append(s.adopted, l)
 }
 
-// ringAdopted listens to the lifelines again, of which none had hung up a moment ago, and wakes every holder once more (rule 9). It
+// goOnWithAdopted listens to the lifelines again, of which none had hung up a moment ago, and wakes every holder once more (rule 9). It
 // waits for the history to follow: the registry's ring is shorter than what happens to ten thousand connections at once.
-func (s *Server) ringAdopted() {
+func (s *Server) goOnWithAdopted() {
 	for some := range slices.Chunk(s.adopted, max(leastRung, s.live.Load().Limits.History/4)) {
 		if !s.history.follow(s.base, s.registry.Stats().Sequence) {
 			return

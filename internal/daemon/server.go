@@ -69,7 +69,7 @@ type Server struct {
 	formerWaits *waits
 	adopting    sync.Mutex // around these, in New
 	adoption    Adoption
-	adopted     []*link // to be rung
+	adopted     []*link // to be listened to, and rung
 	noting      sync.WaitGroup
 	since       time.Time
 	descriptors counted
@@ -117,7 +117,7 @@ func New(c Config) (*Server, error) {
 	if err := s.register(); err != nil {
 		return nil, errors.Join(err, s.Close(context.Background()))
 	}
-	s.noting.Go(s.ringAdopted)
+	s.noting.Go(s.goOnWithAdopted)
 	return s, nil
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 // Open is the worker's first step: it maps the memory, finds what former workers kept in the table of what it was born with, and
-// drops what they had not finished. It owns the three descriptors from then on. What could not be taken over is in problems, one line each; its
-// descriptors are closed. Errors: ErrForeignMemory, or a keeper that does not answer as it should.
+// drops what they had not finished. It owns the three descriptors from then on. What could not be taken over is in problems, one
+// line each; its descriptors are closed. Errors: ErrForeignMemory, or a table that is none.
 func Open(control, memory, table int) (s *Store, kept map[string]*Entry, problems []string, err error) {
 	m, err := OpenMemory(memory, bootID())
 	if err != nil {

@@ -184,10 +184,11 @@ func (s *Store) Sync() error {
 		return err
 	}
 	closeAll(fds)
-	if op, _, err := decodeRecord(buffer[:n], len(fds), s.memory.slots); err != nil || op != opEnd {
-		return fmt.Errorf("the keeper answered with record %d: %w", op, err)
+	op, _, err := decodeRecord(buffer[:n], len(fds), s.memory.slots)
+	if err == nil && op != opEnd {
+		err = fmt.Errorf("unexpected record %d", op)
 	}
-	return nil
+	return err
 }
 
 func (s *Store) say(op uint32) error {
